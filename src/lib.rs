@@ -1,0 +1,6 @@
+//! Frostgate: a PostgreSQL proxy that can be *frozen*. ARCHITECTURE.md tells the walk of one Query.
+//!
+//! The modules below stand on floors; a file names only modules of a lower floor (`tests/layering.rs`).
+#![doc(html_no_source)]
+
+pub mod sql;

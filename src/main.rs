@@ -1,0 +1,3 @@
+//! The process: parse the command line, run, turn the end into an exit code.
+
+fn main() {}
