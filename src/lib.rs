@@ -3,4 +3,6 @@
 //! The modules below stand on floors; a file names only modules of a lower floor (`tests/layering.rs`).
 #![doc(html_no_source)]
 
+pub mod freeze;
 pub mod sql;
+pub mod wire;

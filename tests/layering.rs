@@ -39,6 +39,7 @@ const WORLD: &[&str] = &[
 const GUESTS: &[(&str, &[&str])] = &[
     ("bytes", &["wire", "net"]),
     ("clap", &["cli", "main"]),
+    ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
     ("serde_json", &["fleet", "observe", "control", "cli"]),
     ("sqlparser", &["sql"]),

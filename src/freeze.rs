@@ -1,0 +1,287 @@
+//! The freeze as a value: what the state is, how it changes, and the small copy of it that a session reads
+//! for each message. Pure: stores and watches live in `fleet`, waiting for a drain in `control`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The version of the freeze state; it grows with each freeze and each thaw and never shrinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch after this one. A number that would not fit the gate's word is never reached in practice:
+    /// one freeze a nanosecond would need three days.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1).min(Gate::EPOCH_MAX))
+    }
+}
+
+/// Where the proxy stands. `open → draining → frozen → open`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// Nothing is refused.
+    Open,
+    /// The gate is shut to new writes; what wrote before, or may be writing, has not ended.
+    Draining,
+    /// The promise holds: no write passes and nothing that could still write is running.
+    Frozen,
+}
+
+impl Phase {
+    /// The word that people and metrics read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Draining => "draining",
+            Self::Frozen => "frozen",
+        }
+    }
+    /// All of them, in their order.
+    pub const ALL: [Self; 3] = [Self::Open, Self::Draining, Self::Frozen];
+}
+
+/// What a session must know of the freeze for each message: small, `Copy`, one atomic word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gate {
+    /// Version of the state.
+    pub epoch: Epoch,
+    /// Where the proxy stands.
+    pub phase: Phase,
+    /// Changes when the words or the scope of a freeze change within an epoch.
+    pub edition: u16,
+}
+
+impl Gate {
+    const PHASE_BITS: u32 = 2;
+    const EDITION_BITS: u32 = 14;
+    const EDITION_MASK: u64 = (1 << Self::EDITION_BITS) - 1;
+    /// The largest epoch that the word can hold.
+    const EPOCH_MAX: u64 = (1 << (64 - Self::PHASE_BITS - Self::EDITION_BITS)) - 1;
+
+    /// Whether new writes are refused.
+    pub fn is_shut(self) -> bool {
+        self.phase != Phase::Open
+    }
+
+    /// The gate as one word.
+    pub fn pack(self) -> u64 {
+        let phase = match self.phase {
+            Phase::Open => 0,
+            Phase::Draining => 1,
+            Phase::Frozen => 2,
+        };
+        let edition = u64::from(self.edition) & Self::EDITION_MASK;
+        (self.epoch.0.min(Self::EPOCH_MAX) << (Self::PHASE_BITS + Self::EDITION_BITS))
+            | (edition << Self::PHASE_BITS)
+            | phase
+    }
+
+    /// Reads the word back. The phase that is not in use reads as the strictest one.
+    pub fn unpack(word: u64) -> Self {
+        let phase = match word & 3 {
+            0 => Phase::Open,
+            1 => Phase::Draining,
+            _ => Phase::Frozen,
+        };
+        let edition = (word >> Self::PHASE_BITS) & Self::EDITION_MASK;
+        Self {
+            epoch: Epoch(word >> (Self::PHASE_BITS + Self::EDITION_BITS)),
+            phase,
+            edition: u16::try_from(edition).unwrap_or(0),
+        }
+    }
+}
+
+/// A freeze: who, why, since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    /// The operator's words. Never empty.
+    pub reason: String,
+    /// Who asked for it.
+    pub by: String,
+    /// When the gate shut.
+    pub since: Timestamp,
+    /// When it should be over. Nothing happens then by itself but an alert.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// When nothing was left that could write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_at: Option<Timestamp>,
+}
+
+/// What is kept on disk: the epoch, and the freeze if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeState {
+    /// The layout's version; another one is not read but answered by starting frozen.
+    pub version: u32,
+    /// Version of the state.
+    pub epoch: Epoch,
+    /// The freeze that holds; none while open.
+    pub freeze: Option<Freeze>,
+}
+
+/// The layout that this version writes.
+pub const STATE_VERSION: u32 = 1;
+/// The longest reason or name that is taken, in bytes: it goes into every refusal.
+pub const WORDS_LIMIT: usize = 1000;
+
+impl Default for FreezeState {
+    fn default() -> Self {
+        Self { version: STATE_VERSION, epoch: Epoch::default(), freeze: None }
+    }
+}
+
+/// What an operator asks for with `freeze`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeRequest {
+    /// Why. Replaces the reason of a freeze that holds already.
+    pub reason: String,
+    /// Who asks.
+    pub by: String,
+    /// When it should be over.
+    pub until: Option<Timestamp>,
+}
+
+/// What became of a verb.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The state is another one now, and so is the epoch.
+    Made,
+    /// The state was so already; the epoch is the same, words may have been replaced.
+    Already,
+}
+
+impl FreezeState {
+    /// The state after a `freeze`. A second one keeps the epoch and takes the new words.
+    #[must_use]
+    pub fn freeze(&self, request: FreezeRequest, now: Timestamp) -> (Self, Change) {
+        let FreezeRequest { reason, by, until } = request;
+        match &self.freeze {
+            Some(held) => {
+                let until = until.or(held.until);
+                let freeze = Freeze { reason, by, until, ..held.clone() };
+                (Self { freeze: Some(freeze), ..self.clone() }, Change::Already)
+            }
+            None => {
+                let freeze = Freeze { reason, by, since: now, until, frozen_at: None };
+                (
+                    Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: Some(freeze) },
+                    Change::Made,
+                )
+            }
+        }
+    }
+
+    /// The state after a `thaw`.
+    #[must_use]
+    pub fn thaw(&self) -> (Self, Change) {
+        if self.freeze.is_none() {
+            return (self.clone(), Change::Already);
+        }
+        (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: None }, Change::Made)
+    }
+
+    /// The state once nothing is left that could write.
+    #[must_use]
+    pub fn drained(&self, now: Timestamp) -> Self {
+        let mut after = self.clone();
+        if let Some(freeze) = &mut after.freeze {
+            freeze.frozen_at.get_or_insert(now);
+        }
+        after
+    }
+}
+
+/// Why a freeze's words are not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WordsFault {
+    /// A reason is mandatory: it is what every refused client reads.
+    #[error("a reason is needed: it is what every refused client reads")]
+    Empty,
+    /// Too long.
+    #[error("{bytes} bytes are too many, the limit is {WORDS_LIMIT}")]
+    TooLong {
+        /// How long it is.
+        bytes: usize,
+    },
+    /// A control character would break logs and errors.
+    #[error("control characters (new lines, NUL …) are not allowed")]
+    Control,
+}
+
+/// Checks an operator's words.
+///
+/// # Errors
+/// Empty, longer than [`WORDS_LIMIT`], or with control characters.
+pub fn check_words(text: &str) -> Result<(), WordsFault> {
+    if text.trim().is_empty() {
+        return Err(WordsFault::Empty);
+    }
+    if text.len() > WORDS_LIMIT {
+        return Err(WordsFault::TooLong { bytes: text.len() });
+    }
+    if text.chars().any(char::is_control) { Err(WordsFault::Control) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn request(reason: &str) -> FreezeRequest {
+        FreezeRequest { reason: reason.into(), by: "ann".into(), until: None }
+    }
+
+    #[test]
+    fn a_second_freeze_keeps_the_epoch_and_the_instant_and_takes_the_new_reason() {
+        let (first, change) = FreezeState::default().freeze(request("one"), Timestamp::UNIX_EPOCH);
+        assert_eq!((first.epoch, change), (Epoch(1), Change::Made));
+        let later = Timestamp::from_second(60).unwrap();
+        let (second, change) = first.freeze(request("two"), later);
+        assert_eq!((second.epoch, change), (Epoch(1), Change::Already));
+        let held = second.freeze.unwrap();
+        assert_eq!((held.reason.as_str(), held.since), ("two", Timestamp::UNIX_EPOCH));
+    }
+
+    #[test]
+    fn a_thaw_of_what_is_open_changes_nothing() {
+        let open = FreezeState::default();
+        assert_eq!(open.thaw(), (open.clone(), Change::Already));
+        let (frozen, _) = open.freeze(request("x"), Timestamp::UNIX_EPOCH);
+        let (thawed, change) = frozen.thaw();
+        assert_eq!((thawed.epoch, thawed.freeze, change), (Epoch(2), None, Change::Made));
+    }
+
+    #[test]
+    fn words_are_bounded_and_printable() {
+        assert_eq!(check_words("upgrade to 18"), Ok(()));
+        assert_eq!(check_words(" \t "), Err(WordsFault::Empty));
+        assert_eq!(check_words("a\nb"), Err(WordsFault::Control));
+        assert_eq!(check_words(&"x".repeat(WORDS_LIMIT)), Ok(()));
+        let fault = check_words(&"x".repeat(WORDS_LIMIT + 1));
+        assert_eq!(fault, Err(WordsFault::TooLong { bytes: WORDS_LIMIT + 1 }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_gate_survives_its_word(epoch in 0..Gate::EPOCH_MAX, edition in 0..(1_u16 << 14), phase in 0..3_usize) {
+            let gate = Gate { epoch: Epoch(epoch), phase: Phase::ALL[phase], edition };
+            prop_assert_eq!(Gate::unpack(gate.pack()), gate);
+        }
+
+        #[test]
+        fn the_epoch_only_grows(verbs in prop::collection::vec(any::<bool>(), 0..40)) {
+            let mut state = FreezeState::default();
+            for freeze in verbs {
+                let (next, change) = if freeze { state.freeze(request("x"), Timestamp::UNIX_EPOCH) } else { state.thaw() };
+                let grown = next.epoch.0 - state.epoch.0;
+                prop_assert_eq!(grown, u64::from(change == Change::Made));
+                state = next;
+            }
+        }
+    }
+}
