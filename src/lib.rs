@@ -3,6 +3,8 @@
 //! The modules below stand on floors; a file names only modules of a lower floor (`tests/layering.rs`).
 #![doc(html_no_source)]
 
+pub mod fleet;
 pub mod freeze;
+pub mod session;
 pub mod sql;
 pub mod wire;

@@ -37,7 +37,8 @@ const WORLD: &[&str] = &[
 ];
 /// Which folders may import which guest. A guest that is not named here may be used nowhere.
 const GUESTS: &[(&str, &[&str])] = &[
-    ("bytes", &["wire", "net"]),
+    ("atomic_waker", &["fleet"]),
+    ("bytes", &["net"]),
     ("clap", &["cli", "main"]),
     ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),

@@ -2,6 +2,7 @@
 mod class;
 mod effects;
 mod encoding;
+mod unknown;
 
 pub use class::{Classification, Command, StatementClass, Verdict, Why};
 pub use effects::Effects;

@@ -15,6 +15,8 @@ pub const SMALL_MESSAGE: u32 = 10_000;
 pub const LARGE_MESSAGE: u32 = 0x3fff_fffe;
 /// How much of a Bind is waited for in order to read its portal's and its statement's name.
 pub const BIND_PREFIX: usize = 1024;
+/// How much is looked at of a Parse that is too long to be held: its statement's name.
+pub const PARSE_PREFIX: usize = 1024;
 /// How much of a FunctionCall is waited for: the oid, and the arguments of a large-object read.
 pub const FUNCTION_CALL_PREFIX: usize = 128;
 /// A backend message that must be seen whole is held up to this; a longer one is passed on by its head.
@@ -76,10 +78,8 @@ pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, Fro
         FrontendTag::Unknown(_) | FrontendTag::Password => {
             return Err(WireError::UnknownFrontendMessage(byte));
         }
-        FrontendTag::Query | FrontendTag::Parse => {
-            let held = size(limits.max_statement);
-            (LARGE_MESSAGE, Want::UpToOrPrefix(held, 0))
-        }
+        FrontendTag::Query => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), 0)),
+        FrontendTag::Parse => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), PARSE_PREFIX)),
         FrontendTag::Bind => (LARGE_MESSAGE, Want::UpTo(BIND_PREFIX)),
         FrontendTag::FunctionCall => (LARGE_MESSAGE, Want::UpTo(FUNCTION_CALL_PREFIX)),
         FrontendTag::CopyData => (LARGE_MESSAGE, Want::UpTo(0)),

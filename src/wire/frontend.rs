@@ -31,6 +31,11 @@ pub fn parse_name_and_text(body: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
     Ok((name, text))
 }
 
+/// The name of a Parse whose text is not all here. `None` if the name does not end within `prefix`.
+pub fn parse_name(prefix: &[u8]) -> Option<&[u8]> {
+    c_string(prefix).map(|(name, _)| name)
+}
+
 /// What a Describe or Close names.
 pub fn named(tag: FrontendTag, body: &[u8]) -> Result<Named<'_>, WireError> {
     let fault = WireError::Truncated { tag };

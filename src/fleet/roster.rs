@@ -1,0 +1,285 @@
+//! The sessions that there are: who they are, how each stands, and how to wake it. A session writes its own
+//! record's atomics; operators read them. The lock is taken when a session comes, goes or is looked at, and
+//! never for a message.
+
+use crate::{
+    freeze::{Epoch, Report, Standing},
+    wire::startup::CancelKey,
+};
+use atomic_waker::AtomicWaker;
+use jiff::Timestamp;
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+/// By which door a session came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entrance {
+    /// The ordinary listeners.
+    Ordinary,
+    /// The maintenance listener: exempt.
+    Maintenance,
+}
+
+/// Who a session is, as far as that does not change.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Unique within the process's life.
+    pub id: u64,
+    /// The role that it logged in as.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// Where it came from; none for a Unix socket.
+    pub client: Option<SocketAddr>,
+    /// By which door.
+    pub entrance: Entrance,
+    /// When it logged in.
+    pub since: Timestamp,
+    /// The key that cancels its statements, with the server's process id in it.
+    pub cancel_key: Option<CancelKey>,
+    /// Where its server is, for cancel requests.
+    pub upstream: usize,
+}
+
+/// What an operator, or a shutdown, wants of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Order {
+    /// Nothing.
+    None,
+    /// End when idle: the process is stopping.
+    Leave,
+    /// A straggler: cancel what runs, roll back, end.
+    RollBack,
+    /// End now.
+    Kill,
+}
+
+/// One session's place in the roster.
+#[derive(Debug)]
+pub struct SessionRecord {
+    /// Who it is.
+    pub identity: Identity,
+    application: Mutex<Arc<str>>,
+    report: AtomicU64,
+    transaction_since: AtomicU64,
+    last_command: Mutex<&'static str>,
+    order: AtomicU8,
+    client_is_gone: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl SessionRecord {
+    /// The name that the client gives itself, as it is now.
+    pub fn application(&self) -> Arc<str> {
+        Arc::clone(&lock(&self.application))
+    }
+
+    /// The client gave itself another name.
+    pub fn set_application(&self, name: &str) {
+        *lock(&self.application) = name.into();
+    }
+
+    /// How the session stands.
+    pub fn report(&self) -> Report {
+        Report::unpack(self.report.load(Ordering::SeqCst))
+    }
+
+    /// The session itself says how it stands; `now` is in coarse seconds.
+    pub fn publish(&self, report: Report, now: u64) {
+        if report.in_transaction && !self.report().in_transaction {
+            self.transaction_since.store(now, Ordering::Relaxed);
+        }
+        self.report.store(report.pack(), Ordering::SeqCst);
+    }
+
+    /// When the open transaction began, in the coarse seconds of [`SessionRecord::publish`].
+    pub fn transaction_since(&self) -> Option<u64> {
+        self.report().in_transaction.then(|| self.transaction_since.load(Ordering::Relaxed))
+    }
+
+    /// The command word of the last statement that was judged behind a shut gate.
+    pub fn last_command(&self) -> &'static str {
+        *lock(&self.last_command)
+    }
+
+    /// Behind a shut gate the session tells what it was last asked to do.
+    pub fn set_last_command(&self, command: &'static str) {
+        *lock(&self.last_command) = command;
+    }
+
+    /// The client has gone; the server's session has not ended yet.
+    pub fn set_client_gone(&self) {
+        self.client_is_gone.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether only the server's side is left of it.
+    pub fn is_client_gone(&self) -> bool {
+        self.client_is_gone.load(Ordering::Relaxed)
+    }
+
+    /// What is wanted of it.
+    pub fn order(&self) -> Order {
+        match self.order.load(Ordering::Acquire) {
+            0 => Order::None,
+            1 => Order::Leave,
+            2 => Order::RollBack,
+            _ => Order::Kill,
+        }
+    }
+
+    /// Wants something of it; a weaker order never takes the place of a stronger one.
+    pub fn give(&self, order: Order) {
+        let level = match order {
+            Order::None => 0,
+            Order::Leave => 1,
+            Order::RollBack => 2,
+            Order::Kill => 3,
+        };
+        self.order.fetch_max(level, Ordering::AcqRel);
+        self.waker.wake();
+    }
+
+    /// Whom to wake when the gate moves or an order comes.
+    pub fn register(&self, waker: &Waker) {
+        self.waker.register(waker);
+    }
+}
+
+/// All sessions that have logged in.
+#[derive(Debug, Default)]
+pub struct Roster {
+    sessions: Mutex<HashMap<u64, Arc<SessionRecord>>>,
+    next_id: AtomicU64,
+}
+
+impl Roster {
+    /// A number for a new connection.
+    pub fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed).saturating_add(1)
+    }
+
+    /// A session has logged in. From now on a drain waits for its word.
+    pub fn enter(&self, identity: Identity, application: &str) -> Arc<SessionRecord> {
+        let id = identity.id;
+        let record = Arc::new(SessionRecord {
+            identity,
+            application: Mutex::new(application.into()),
+            report: AtomicU64::new(0),
+            transaction_since: AtomicU64::new(0),
+            last_command: Mutex::new(""),
+            order: AtomicU8::new(0),
+            client_is_gone: AtomicBool::new(false),
+            waker: AtomicWaker::new(),
+        });
+        lock(&self.sessions).insert(id, Arc::clone(&record));
+        record
+    }
+
+    /// A session is known to have ended on the server's side too.
+    pub fn leave(&self, id: u64) {
+        lock(&self.sessions).remove(&id);
+    }
+
+    /// Everybody, as of now.
+    pub fn all(&self) -> Vec<Arc<SessionRecord>> {
+        lock(&self.sessions).values().cloned().collect()
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        lock(&self.sessions).len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The session that a cancel request means, if its key is right.
+    pub fn by_cancel_key(&self, key: &CancelKey) -> Option<Arc<SessionRecord>> {
+        let sessions = lock(&self.sessions);
+        sessions.values().find(|record| record.identity.cancel_key.as_ref() == Some(key)).cloned()
+    }
+
+    /// Wakes everybody.
+    pub fn wake_all(&self) {
+        for record in lock(&self.sessions).values() {
+            record.waker.wake();
+        }
+    }
+
+    /// How everybody stands with regard to that epoch's gate.
+    pub fn census(&self, epoch: Epoch) -> Census {
+        let mut census = Census::default();
+        for record in lock(&self.sessions).values() {
+            census.count(record, epoch);
+        }
+        census
+    }
+}
+
+/// How many stand how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// All of them.
+    pub sessions: usize,
+    /// Exempt ones.
+    pub exempt: usize,
+    /// Exempt ones with a transaction open.
+    pub exempt_in_transaction: usize,
+    /// Have not met the gate yet, or their fence is on its way.
+    pub settling: usize,
+    /// May be writing.
+    pub unproven: usize,
+    /// Have written and not ended.
+    pub writing: usize,
+    /// Have not seen that all others are quiet.
+    pub unaware: usize,
+    /// Read-only to their end though the gate is open again.
+    pub leftovers: usize,
+}
+
+impl Census {
+    fn count(&mut self, record: &SessionRecord, epoch: Epoch) {
+        let add = |field: &mut usize| *field = field.saturating_add(1);
+        let report = record.report();
+        add(&mut self.sessions);
+        if report.is_leftover {
+            add(&mut self.leftovers);
+        }
+        if record.identity.entrance == Entrance::Maintenance {
+            add(&mut self.exempt);
+            if report.in_transaction {
+                add(&mut self.exempt_in_transaction);
+            }
+            return;
+        }
+        match report.standing {
+            Standing::Quiet | Standing::Settling if report.epoch != epoch => add(&mut self.settling),
+            Standing::Quiet => {}
+            Standing::Settling => add(&mut self.settling),
+            Standing::Unproven => add(&mut self.unproven),
+            Standing::Writing => add(&mut self.writing),
+        }
+        if report.epoch != epoch || !report.saw_frozen {
+            add(&mut self.unaware);
+        }
+    }
+
+    /// Nothing that is not exempt could still write.
+    pub fn is_quiet(&self) -> bool {
+        self.settling == 0 && self.unproven == 0 && self.writing == 0
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is behind these locks is a map or a word: it is whole even if a holder panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,87 @@
+//! What the proxy itself says to the server in a client's session, and how it is written: in the extended
+//! protocol under names of its own, as a simple Query would destroy the client's unnamed statement; by a
+//! simple Query on `replication=database` connections, where nothing else is taken.
+
+use super::pipeline::{Origin, Owed, Pipeline, Step};
+use crate::{sql::Effects, wire::frontend::Write};
+
+/// One thing that is said or asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Injection {
+    /// Puts up the session's fence.
+    RaiseSession,
+    /// Takes it down: what the client never set goes back to where it came from.
+    ResetSession,
+    /// Takes it down: the client itself had set the mode.
+    SetSessionReadWrite,
+    /// Makes the open block read-only.
+    RaiseBlock,
+    /// Asks whether the open block has a transaction id.
+    AskWritten,
+    /// Asks whether the client itself set the default mode, and to what.
+    AskOwn,
+    /// Asks the server's process id: behind a pooler it is not the one that was given at login.
+    AskProcess,
+    /// Ends a straggler's block.
+    Rollback,
+}
+
+impl Injection {
+    /// The text. Every name and operator is qualified, as the session's `search_path` is the client's.
+    pub(super) fn sql(self) -> &'static str {
+        match self {
+            Self::RaiseSession => "SET SESSION default_transaction_read_only = on",
+            Self::ResetSession => "RESET default_transaction_read_only",
+            Self::SetSessionReadWrite => "SET SESSION default_transaction_read_only = off",
+            Self::RaiseBlock => "SET TRANSACTION READ ONLY",
+            Self::AskWritten => "SELECT pg_catalog.pg_current_xact_id_if_assigned()",
+            Self::AskOwn => {
+                "SELECT CASE WHEN source OPERATOR(pg_catalog.=) 'session' THEN setting ELSE 'unset' END \
+                 FROM pg_catalog.pg_settings \
+                 WHERE name OPERATOR(pg_catalog.=) 'default_transaction_read_only'"
+            }
+            Self::AskProcess => "SELECT pg_catalog.pg_backend_pid()",
+            Self::Rollback => "ROLLBACK",
+        }
+    }
+
+    /// Whether its row is the point of it.
+    pub(super) fn is_question(self) -> bool {
+        matches!(self, Self::AskWritten | Self::AskOwn | Self::AskProcess)
+    }
+}
+
+/// The name of our statement and of our portal: nothing a client would choose.
+const OURS: &str = "frostgate$";
+
+/// How an injection is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Extended, with a Sync of its own: only where no batch of the client is open.
+    Synced,
+    /// Extended, inside the client's batch, whose Sync ends it.
+    InBatch,
+    /// A simple Query, for replication connections.
+    Simple,
+}
+
+/// Writes an injection and books the replies that it will bring.
+pub(super) fn inject(what: Injection, form: Form, out: &mut Vec<u8>, pipeline: &mut Pipeline) {
+    let mut owe = |step| {
+        pipeline.push(Owed { step, origin: Origin::Injected(what), effects: Effects::default(), changes: 0 });
+    };
+    let mut write = Write(out);
+    if form == Form::Simple {
+        write.query(what.sql());
+        owe(Step::Query);
+        return;
+    }
+    write.parse(OURS, what.sql()).bind(OURS, OURS).execute(OURS).close_portal(OURS).close_statement(OURS);
+    for step in [Step::Parse, Step::Bind, Step::Execute, Step::Close, Step::Close] {
+        owe(step);
+    }
+    if form == Form::Synced {
+        write.sync();
+        owe(Step::Sync);
+    }
+}

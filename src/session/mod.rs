@@ -1,0 +1,21 @@
+//! The protocol brain: what each message means for the freeze. Pure and sans-IO: messages, the gate and the
+//! operator's words go in; what to forward, drop, hold and write comes out. `net/relay.rs` moves the bytes.
+
+mod fence;
+mod injection;
+mod judging;
+mod names;
+mod pipeline;
+mod policy;
+mod refusal;
+mod replies;
+mod requests;
+mod session;
+mod transaction;
+mod turn;
+
+pub use fence::FenceKind;
+pub use policy::Role;
+pub use refusal::{Refusal, Words};
+pub use session::{Session, SessionError, SessionSettings};
+pub use turn::{Event, Fate, Output, Tally, Turn};

@@ -1,0 +1,280 @@
+//! The replies that the server still owes, oldest first. One entry for each message that it will answer;
+//! what comes back closes the head, or fails it. This is the model of `PostgresMain` that everything in
+//! this folder stands on; `tests/properties.rs` holds it against a model server.
+
+use super::{injection::Injection, transaction::Work};
+use crate::{sql::Effects, wire::BackendTag};
+use std::collections::VecDeque;
+
+/// How many replies may be owed before the client is not read any further. The server writes out its
+/// answers once 8 KiB of them have gathered, and the shortest takes five bytes; so this can't deadlock.
+pub(super) const OWED_LIMIT: usize = 65_536;
+
+/// What an owed reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Query,
+    Parse,
+    Bind,
+    Describe,
+    Execute,
+    Close,
+    FunctionCall,
+    Sync,
+    /// CopyDone or CopyFail, sent before the server was seen to copy. It is answered by nothing.
+    CopyEnd,
+    /// A refusal of ours that waits for the replies in front of it.
+    Refusal,
+}
+
+impl Step {
+    /// Whether ReadyForQuery ends it.
+    fn is_ended_by_ready(self) -> bool {
+        matches!(self, Self::Query | Self::FunctionCall | Self::Sync)
+    }
+
+    fn is_closed_by(self, tag: BackendTag) -> bool {
+        matches!(
+            (self, tag),
+            (Self::Parse, BackendTag::ParseComplete)
+                | (Self::Bind, BackendTag::BindComplete)
+                | (Self::Close, BackendTag::CloseComplete)
+                | (Self::Describe, BackendTag::RowDescription | BackendTag::NoData)
+                | (
+                    Self::Execute,
+                    BackendTag::CommandComplete
+                        | BackendTag::EmptyQueryResponse
+                        | BackendTag::PortalSuspended
+                )
+        )
+    }
+}
+
+/// Whose message it answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The client's own.
+    Client,
+    /// Ours in the place of the client's: the server must fail it.
+    Poison,
+    /// Ours, of which the client shall see nothing.
+    Injected(Injection),
+}
+
+/// One reply that the server owes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owed {
+    pub(super) step: Step,
+    pub(super) origin: Origin,
+    /// What the message may do when the server runs it.
+    pub(super) effects: Effects,
+    /// How many entries of `Names`' book of changes are settled with it.
+    pub(super) changes: u16,
+}
+
+impl Owed {
+    /// What we said ourselves, if this answers it.
+    pub(super) fn injection(&self) -> Option<Injection> {
+        match self.origin {
+            Origin::Injected(what) => Some(what),
+            Origin::Client | Origin::Poison => None,
+        }
+    }
+
+    /// Whether its rows are the proxy's to read.
+    pub(super) fn is_question(&self) -> bool {
+        self.injection().is_some_and(Injection::is_question)
+    }
+
+    /// Whether one of the session's refusals waits for it.
+    pub(super) fn carries_refusal(&self) -> bool {
+        self.origin == Origin::Poison || self.step == Step::Refusal
+    }
+
+    pub(super) fn client(step: Step, effects: Effects) -> Self {
+        Self { step, origin: Origin::Client, effects, changes: 0 }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pipeline {
+    queue: VecDeque<Owed>,
+    /// Entries that ReadyForQuery ends.
+    readies: usize,
+    writes: usize,
+    maybes: usize,
+    /// Entries that may change the client's encoding.
+    encodings: usize,
+}
+
+impl Pipeline {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= OWED_LIMIT
+    }
+
+    /// How many ReadyForQuery are owed.
+    pub(super) fn readies(&self) -> usize {
+        self.readies
+    }
+
+    pub(super) fn head(&self) -> Option<&Owed> {
+        self.queue.front()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Owed> {
+        self.queue.iter()
+    }
+
+    /// The worst that anything in flight may do.
+    pub(super) fn work(&self) -> Work {
+        match (self.writes, self.maybes) {
+            (0, 0) => Work::None,
+            (0, _) => Work::Maybe,
+            _ => Work::Wrote,
+        }
+    }
+
+    /// Whether anything in flight may change the client's encoding.
+    pub(super) fn touches_encoding(&self) -> bool {
+        self.encodings > 0
+    }
+
+    pub(super) fn push(&mut self, owed: Owed) {
+        self.count(&owed, usize::saturating_add);
+        self.queue.push_back(owed);
+    }
+
+    /// The head, if this reply is the last one that it gets.
+    pub(super) fn close(&mut self, tag: BackendTag) -> Option<Owed> {
+        self.drop_copy_ends();
+        self.head().filter(|head| head.step.is_closed_by(tag))?;
+        self.pop()
+    }
+
+    /// Takes the head off if it is a refusal of ours: all in front of it has been answered.
+    pub(super) fn take_due_refusal(&mut self) -> Option<Owed> {
+        self.drop_copy_ends();
+        self.head().filter(|head| head.step == Step::Refusal)?;
+        self.pop()
+    }
+
+    /// The head that an error belongs to.
+    pub(super) fn head_to_fail(&mut self) -> Option<Owed> {
+        self.drop_copy_ends();
+        self.head().copied()
+    }
+
+    /// The head was poison and has been answered: from here on it is like any other.
+    pub(super) fn disarm_head(&mut self) {
+        if let Some(head) = self.queue.front_mut() {
+            head.origin = Origin::Client;
+        }
+    }
+
+    /// The head failed. A Query, a FunctionCall and a Sync stay, as their ReadyForQuery is still to come;
+    /// after any other message the server skips everything up to the next Sync (`ignore_till_sync`). Calls
+    /// `skipped` for each entry that will never be answered, the failed one first, and tells where it ends.
+    pub(super) fn fail(&mut self, mut skipped: impl FnMut(Owed)) -> SkipTo {
+        if self.head().is_none_or(|head| head.step.is_ended_by_ready()) {
+            return SkipTo::Nothing;
+        }
+        while let Some(next) = self.head().copied() {
+            if next.step == Step::Sync {
+                return SkipTo::SyncInFlight;
+            }
+            self.pop();
+            skipped(next);
+        }
+        SkipTo::SyncToCome
+    }
+
+    /// ReadyForQuery: takes off the next entry of those up to the one that it ends; that one is told apart.
+    pub(super) fn pop_to_ready(&mut self) -> Option<(Owed, bool)> {
+        let owed = self.pop()?;
+        Some((owed, owed.step.is_ended_by_ready()))
+    }
+
+    /// The server copies in for the head: it ignores the Syncs that are on their way up to CopyDone or
+    /// CopyFail (`CopyGetData`, `copyfromparse.c`). Tells whether that end is still to be sent.
+    pub(super) fn copies_in(&mut self) -> CopyIn {
+        let Some(head) = self.queue.pop_front() else { return CopyIn::EndToCome };
+        let mut end = CopyIn::EndToCome;
+        while let Some(next) = self.head().copied() {
+            match next.step {
+                Step::Sync => drop(self.pop()),
+                Step::CopyEnd => {
+                    self.pop();
+                    end = CopyIn::EndInFlight;
+                    break;
+                }
+                // The server calls any other message here a breach of the protocol.
+                Step::Query
+                | Step::Parse
+                | Step::Bind
+                | Step::Describe
+                | Step::Execute
+                | Step::Close
+                | Step::FunctionCall
+                | Step::Refusal => break,
+            }
+        }
+        self.queue.push_front(head);
+        end
+    }
+
+    /// Lets go of memory that an idle session has no use for.
+    pub(super) fn shrink(&mut self) {
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+
+    fn pop(&mut self) -> Option<Owed> {
+        let owed = self.queue.pop_front()?;
+        self.count(&owed, usize::saturating_sub);
+        Some(owed)
+    }
+
+    /// Nothing answers a CopyDone or CopyFail: at the head it is done with.
+    fn drop_copy_ends(&mut self) {
+        while self.head().is_some_and(|head| head.step == Step::CopyEnd) {
+            self.pop();
+        }
+    }
+
+    fn count(&mut self, owed: &Owed, change: impl Fn(usize, usize) -> usize) {
+        if owed.step.is_ended_by_ready() {
+            self.readies = change(self.readies, 1);
+        }
+        if owed.effects.contains(Effects::TOUCHES_ENCODING) {
+            self.encodings = change(self.encodings, 1);
+        }
+        match Work::of(owed.effects) {
+            Work::None => {}
+            Work::Maybe => self.maybes = change(self.maybes, 1),
+            Work::Wrote => self.writes = change(self.writes, 1),
+        }
+    }
+}
+
+/// Where the server skips to after an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SkipTo {
+    /// It does not skip.
+    Nothing,
+    /// To a Sync that is on its way.
+    SyncInFlight,
+    /// To a Sync that the client has not sent.
+    SyncToCome,
+}
+
+/// Whether the end of a copy has been sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CopyIn {
+    EndInFlight,
+    EndToCome,
+}

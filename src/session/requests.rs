@@ -1,0 +1,267 @@
+//! What the client sends: each message is judged where it would run, and forwarded, held or refused.
+
+use super::{
+    judging::{Judged, Judgement},
+    names::{Names, Prepared},
+    pipeline::{Owed, Step},
+    policy::{Passage, Role},
+    session::{Batch, Book, Deaf, Session, SessionError},
+    transaction::Work,
+    turn::{Fate, Turn},
+};
+use crate::{
+    sql::{self, Classification, Effects, FunctionArgument, StatementClass},
+    wire::{
+        Cut, FrontendTag,
+        backend::ready_for_query,
+        frame::bind_names,
+        frontend::{FunctionCall, Named, execute_portal, named, parse_name, parse_name_and_text, query_text},
+    },
+};
+
+/// One message of the client, with as much of its body as is here.
+#[derive(Clone, Copy)]
+struct Request<'a> {
+    tag: FrontendTag,
+    body: &'a [u8],
+    is_whole: bool,
+}
+
+impl Session {
+    /// The client's next message.
+    ///
+    /// # Errors
+    /// The session can't go on.
+    pub fn on_frontend(
+        &mut self,
+        cut: &Cut<'_, FrontendTag>,
+        turn: &mut Turn<'_>,
+    ) -> Result<Fate, SessionError> {
+        self.on_gate(turn)?;
+        let request = match *cut {
+            Cut::More => return Ok(Fate::Hold),
+            Cut::Whole { tag, body, .. } => Request { tag, body, is_whole: true },
+            Cut::Head { tag, prefix, .. } => Request { tag, body: prefix, is_whole: false },
+        };
+        if request.tag == FrontendTag::Terminate {
+            return Ok(Fate::Forward);
+        }
+        if self.fence.in_flight().is_some() || self.pipeline.is_full() {
+            return Ok(Fate::Hold);
+        }
+        if let Some(fate) = self.while_deaf(request.tag) {
+            return Ok(fate);
+        }
+        Ok(match request.tag {
+            FrontendTag::Query => self.on_query(request, turn),
+            FrontendTag::Parse => self.on_parse(request, turn),
+            FrontendTag::Bind => self.on_bind(request, turn),
+            FrontendTag::Execute => self.on_execute(request, turn),
+            FrontendTag::FunctionCall => self.on_function_call(request, turn),
+            FrontendTag::Describe => self.on_describe(),
+            FrontendTag::Close => self.on_close(request),
+            FrontendTag::Sync => self.on_sync(turn),
+            FrontendTag::Flush if self.copies_in => Fate::Drop,
+            FrontendTag::CopyData => self.on_copy_data(),
+            FrontendTag::CopyDone | FrontendTag::CopyFail => self.on_copy_end(),
+            FrontendTag::Flush | FrontendTag::Terminate | FrontendTag::Password | FrontendTag::Unknown(_) => {
+                Fate::Forward
+            }
+        })
+    }
+
+    /// The server skips everything up to the next Sync, or we do. A write is never staked on our belief that
+    /// the server is deaf: behind a shut gate nothing is sent into its ear.
+    fn while_deaf(&self, tag: FrontendTag) -> Option<Fate> {
+        match (self.deaf, tag) {
+            (Deaf::No, _) | (_, FrontendTag::Sync) => None,
+            (Deaf::Refused, FrontendTag::Flush) if self.batch != Batch::Closed => Some(Fate::Forward),
+            (Deaf::Server, _) if !self.gate.is_shut() => Some(Fate::Forward),
+            (Deaf::Server | Deaf::Refused, _) => Some(Fate::Drop),
+        }
+    }
+
+    fn on_query(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
+        let Some(text) = query_text(request.body).ok().filter(|_| request.is_whole) else {
+            let classification = Classification::UNREADABLE;
+            let judged = Judged { step: Step::Query, classification, text: &[], operations: &[] };
+            return self.run(&judged, turn);
+        };
+        let prepared = self.prepare(text, turn);
+        let classification = self.with_what_it_executes(&prepared);
+        let operations = prepared.operations.as_deref().unwrap_or_default();
+        self.run(&Judged { step: Step::Query, classification, text, operations }, turn)
+    }
+
+    fn on_function_call(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
+        let classification = match FunctionCall::read(request.body) {
+            Ok(call) => {
+                let argument = |(binary, value)| FunctionArgument { binary, value };
+                sql::classify_function_call(call.oid, call.arguments().map(argument))
+            }
+            Err(_) => Classification::UNREADABLE,
+        };
+        self.run(&Judged { step: Step::FunctionCall, classification, text: &[], operations: &[] }, turn)
+    }
+
+    /// A Parse writes nothing; drivers parse early and bind later. Only what can't be read is refused here.
+    fn on_parse(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
+        let whole = parse_name_and_text(request.body).ok().filter(|_| request.is_whole);
+        let (name, text) = match whole {
+            Some((name, text)) => (Some(name), text),
+            None => (parse_name(request.body), &[][..]),
+        };
+        let prepared = match whole {
+            Some(_) => self.prepare(text, turn),
+            None => Prepared { classification: Classification::UNREADABLE, operations: None },
+        };
+        let classification = prepared.classification;
+        let is_judged = self.gate.is_shut() && self.settings.role == Role::Ordinary;
+        if is_judged && classification.class == StatementClass::Unknown {
+            return self.refuse(Step::Parse, classification, text, turn);
+        }
+        let mut owed = Owed::client(Step::Parse, Effects::default());
+        if let Some(name) = name {
+            let change = self.statements.define(name, prepared, text, self.batch_number);
+            self.changes.push_back((Book::Statements, change));
+            owed.changes = 1;
+        } else {
+            self.statements.lose_track();
+        }
+        self.forward_in_batch(owed, Batch::Prepared)
+    }
+
+    /// Planning may run functions, so a Bind may do whatever its statement's functions do.
+    fn on_bind(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
+        let names = bind_names(request.body);
+        let known = names.and_then(|(_, statement)| self.statements.look_up(statement, self.batch_number));
+        let prepared = known.unwrap_or_else(Prepared::unknown);
+        let classification = self.with_what_it_executes(&prepared);
+        let passage = match self.judge(&classification, Step::Bind, turn) {
+            Judgement::Wait => return Fate::Hold,
+            Judgement::No => {
+                let kept = names.map(|(_, statement)| self.statements.text(statement).to_vec());
+                return self.refuse(Step::Bind, classification, &kept.unwrap_or_default(), turn);
+            }
+            Judgement::Yes(passage) => passage,
+        };
+        let runs = Work::of(classification.effects) != Work::None;
+        let planning = Effects::MAY_WRITE.union(Effects::MAY_WRITE_SINCE_END);
+        let effects = if runs { self.masked(planning, passage) } else { Effects::default() };
+        let mut owed = Owed::client(Step::Bind, effects);
+        if let Some((portal, _)) = names {
+            let change = self.portals.define(portal, prepared, &[], self.batch_number);
+            self.changes.push_back((Book::Portals, change));
+            owed.changes = 1;
+        } else {
+            self.portals.lose_track();
+        }
+        self.forward_in_batch(owed, Batch::Ran)
+    }
+
+    fn on_execute(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
+        let portal = execute_portal(request.body).ok();
+        let known = portal.and_then(|portal| self.portals.look_up(portal, self.batch_number));
+        let prepared = known.unwrap_or_else(Prepared::unknown);
+        let classification = self.with_what_it_executes(&prepared);
+        let operations = prepared.operations.as_deref().unwrap_or_default();
+        self.run(&Judged { step: Step::Execute, classification, text: &[], operations }, turn)
+    }
+
+    fn on_describe(&mut self) -> Fate {
+        self.forward_in_batch(Owed::client(Step::Describe, Effects::default()), Batch::Prepared)
+    }
+
+    fn on_close(&mut self, request: Request<'_>) -> Fate {
+        let mut owed = Owed::client(Step::Close, Effects::default());
+        let change = match named(FrontendTag::Close, request.body) {
+            Ok(Named::Statement(name)) => Some((Book::Statements, Names::removal(name))),
+            Ok(Named::Portal(name)) => Some((Book::Portals, Names::removal(name))),
+            Err(_) => None,
+        };
+        if let Some(change) = change {
+            self.changes.push_back(change);
+            owed.changes = 1;
+        }
+        self.forward_in_batch(owed, Batch::Prepared)
+    }
+
+    fn on_sync(&mut self, turn: &mut Turn<'_>) -> Fate {
+        if self.copies_in {
+            return Fate::Drop;
+        }
+        let refused_alone = self.deaf == Deaf::Refused && self.batch == Batch::Closed;
+        self.deaf = Deaf::No;
+        self.batch = Batch::Closed;
+        self.batch_number = self.batch_number.wrapping_add(1);
+        if refused_alone {
+            ready_for_query(&mut turn.out.to_client, self.transaction.status);
+            return Fate::Drop;
+        }
+        self.pipeline.push(Owed::client(Step::Sync, Effects::default()));
+        Fate::Forward
+    }
+
+    /// Outside a copy the server ignores what belongs to one (`SocketBackend`, `PostgresMain`); what follows
+    /// a COPY that we refused ourselves ends here.
+    fn on_copy_data(&self) -> Fate {
+        if self.pipeline.is_empty() && !self.copies_in { Fate::Drop } else { Fate::Forward }
+    }
+
+    fn on_copy_end(&mut self) -> Fate {
+        if self.copies_in {
+            self.copies_in = false;
+        } else if self.pipeline.is_empty() {
+            return Fate::Drop;
+        } else if !self.copies_both {
+            self.pipeline.push(Owed::client(Step::CopyEnd, Effects::default()));
+        }
+        Fate::Forward
+    }
+
+    /// A Query, an Execute or a FunctionCall.
+    fn run(&mut self, judged: &Judged<'_>, turn: &mut Turn<'_>) -> Fate {
+        let Judged { step, classification, text, operations } = *judged;
+        let passage = match self.judge(&classification, step, turn) {
+            Judgement::Wait => return Fate::Hold,
+            Judgement::No => return self.refuse(step, classification, text, turn),
+            Judgement::Yes(passage) => passage,
+        };
+        turn.out.tally.count(classification.class);
+        if passage == Passage::Exempt {
+            turn.out.tally.count_exempt();
+        }
+        let effects = classification.effects;
+        let mut owed = Owed::client(step, self.masked(effects, passage));
+        owed.changes = self.note_operations(operations);
+        if step == Step::Query && classification == Classification::UNREADABLE {
+            self.statements.lose_track();
+            self.portals.lose_track();
+        }
+        if effects.contains(Effects::RESETS_ALL) {
+            self.fence.on_reset();
+        }
+        if effects.contains(Effects::ENDS_SUBTRANSACTION) {
+            self.fence.on_savepoint_end();
+        }
+        if step == Step::Execute {
+            return self.forward_in_batch(owed, Batch::Ran);
+        }
+        self.batch = Batch::Closed;
+        self.batch_number = self.batch_number.wrapping_add(1);
+        self.book(owed)
+    }
+
+    fn forward_in_batch(&mut self, owed: Owed, at_least: Batch) -> Fate {
+        self.batch = self.batch.max(at_least);
+        self.book(owed)
+    }
+
+    fn book(&mut self, owed: Owed) -> Fate {
+        self.pipeline.push(owed);
+        if self.gate.is_shut() {
+            self.ahead.step(owed.effects);
+        }
+        Fate::Forward
+    }
+}

@@ -1,0 +1,368 @@
+//! A session between its login and its end: what is kept of it, how it meets the gate, and what it says of
+//! itself. `requests.rs` judges what the client sends, `replies.rs` what the server answers.
+
+use super::{
+    fence::{Fence, FenceKind},
+    injection::{Form, Injection, inject},
+    names::{Change, Names, Settled},
+    pipeline::{Owed, Pipeline},
+    policy::{Cover, Position, Role},
+    refusal::Refusal,
+    transaction::{Transaction, Work, then},
+    turn::{Output, Turn},
+};
+use crate::{
+    freeze::{Gate, Phase, Report, Standing},
+    sql::{ClientEncoding, Effects},
+    wire::{TransactionStatus, WireError, startup::Replication},
+};
+use std::collections::VecDeque;
+
+/// What is known of a session when it has logged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionSettings {
+    /// By where it entered.
+    pub role: Role,
+    /// Which kind of walsender it speaks to, if any.
+    pub replication: Replication,
+    /// Whether it can have a fence.
+    pub fence: FenceKind,
+    /// As the server reported it at login.
+    pub encoding: ClientEncoding,
+    /// `default_transaction_read_only` as the server reported it at login; PostgreSQL 13 reports none.
+    pub default_read_only: Option<bool>,
+    /// The process id that the server gave out at login.
+    pub process_id: u32,
+    /// Whether to ask the server for its process id, to find a pooler behind the proxy.
+    pub asks_process: bool,
+    /// Show the fence to the client instead of hiding it.
+    pub advertise_read_only: bool,
+}
+
+/// Why a session can't go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    /// A peer broke the protocol.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The server would not make the session read-only.
+    #[error("the session could not be made read-only while frozen: the server answered {code}")]
+    FenceFailed {
+        /// The server's code.
+        code: String,
+    },
+}
+
+/// Extended messages that no Sync has ended yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Batch {
+    /// None.
+    Closed,
+    /// Only such as run nothing: Parse, Close, Describe.
+    Prepared,
+    /// Something was bound or executed.
+    Ran,
+}
+
+/// Whether messages are skipped up to the next Sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Deaf {
+    No,
+    /// The server failed one.
+    Server,
+    /// We refused one.
+    Refused,
+}
+
+/// How the transaction stands past everything in flight. Kept only while the gate is shut and nothing but
+/// the client's open batch is in flight; before that, the server's answers are waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ahead {
+    pub(super) status: TransactionStatus,
+    pub(super) work: Work,
+    pub(super) cover: Cover,
+}
+
+impl Ahead {
+    /// Something more is in flight.
+    pub(super) fn step(&mut self, effects: Effects) {
+        if effects.contains(Effects::ENDS) {
+            let open = effects.contains(Effects::LEAVES_OPEN);
+            self.status = if open { TransactionStatus::InBlock } else { TransactionStatus::Idle };
+            self.work = Work::since_end(effects);
+            if self.cover == Cover::Block {
+                self.cover = Cover::None;
+            }
+        } else {
+            self.work = self.work.max(Work::of(effects));
+            if effects.contains(Effects::BEGINS) {
+                self.status = TransactionStatus::InBlock;
+            }
+        }
+        if effects.contains(Effects::ENDS_SUBTRANSACTION) {
+            self.status = TransactionStatus::InBlock;
+            if self.cover == Cover::Block {
+                self.cover = Cover::None;
+            }
+        }
+        if effects.contains(Effects::RESETS_ALL) && self.cover == Cover::Session {
+            self.cover = Cover::Block;
+        }
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) settings: SessionSettings,
+    pub(super) encoding: ClientEncoding,
+    pub(super) gate: Gate,
+    pub(super) pipeline: Pipeline,
+    pub(super) transaction: Transaction,
+    /// What has been answered since the last ReadyForQuery: effects, and whether an error was among it.
+    pub(super) answered: Effects,
+    pub(super) answered_error: bool,
+    pub(super) batch: Batch,
+    pub(super) batch_number: u32,
+    pub(super) deaf: Deaf,
+    pub(super) copies_in: bool,
+    pub(super) copies_both: bool,
+    pub(super) ahead: Ahead,
+    pub(super) statements: Names,
+    pub(super) portals: Names,
+    pub(super) changes: VecDeque<(Book, Change)>,
+    pub(super) refusals: VecDeque<Refusal>,
+    pub(super) fence: Fence,
+    /// The mode as the server last reported it, and as the client was last told.
+    pub(super) reported_read_only: bool,
+    pub(super) told_read_only: bool,
+    pub(super) injection_failure: Option<String>,
+    pub(super) wants_rollback: bool,
+}
+
+/// Which names a change is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Book {
+    Statements,
+    Portals,
+}
+
+impl Session {
+    /// A session that has just become ready, under that gate.
+    pub fn new(settings: SessionSettings, gate: Gate) -> Self {
+        let read_only = settings.default_read_only.unwrap_or(false);
+        let fence = match settings.role {
+            Role::Ordinary => settings.fence,
+            Role::Exempt => FenceKind::None,
+        };
+        let mut session = Self {
+            settings,
+            encoding: settings.encoding,
+            gate,
+            pipeline: Pipeline::default(),
+            transaction: Transaction::default(),
+            answered: Effects::default(),
+            answered_error: false,
+            batch: Batch::Closed,
+            batch_number: 0,
+            deaf: Deaf::No,
+            copies_in: false,
+            copies_both: false,
+            ahead: Ahead { status: TransactionStatus::Idle, work: Work::None, cover: Cover::None },
+            statements: Names::default(),
+            portals: Names::default(),
+            changes: VecDeque::new(),
+            refusals: VecDeque::new(),
+            fence: Fence::new(fence, settings.asks_process),
+            reported_read_only: read_only,
+            told_read_only: read_only,
+            injection_failure: None,
+            wants_rollback: false,
+        };
+        session.look_ahead();
+        session
+    }
+
+    /// The gate may have moved. Call it before anything else, and when the switch wakes the session.
+    ///
+    /// # Errors
+    /// None of its own: see [`Session::advance`].
+    pub fn on_gate(&mut self, turn: &mut Turn<'_>) -> Result<(), SessionError> {
+        if self.meet(turn.gate) { self.advance(turn.out) } else { Ok(()) }
+    }
+
+    /// Takes note of the gate; tells whether it is another one.
+    pub(super) fn meet(&mut self, gate: Gate) -> bool {
+        if gate == self.gate {
+            return false;
+        }
+        let newly_shut = gate.is_shut() && gate.epoch != self.gate.epoch;
+        self.gate = gate;
+        if newly_shut {
+            if !self.is_settled() || self.transaction.status != TransactionStatus::Idle {
+                self.fence.shut_in_block();
+            }
+            self.look_ahead();
+        }
+        true
+    }
+
+    /// Says what is due of the fence, if the server is free to hear it. Call it when messages of either side
+    /// have been dealt with.
+    ///
+    /// # Errors
+    /// The server would not make the session read-only: it must not go on.
+    pub fn advance(&mut self, out: &mut Output) -> Result<(), SessionError> {
+        if let Some(code) = self.injection_failure.take() {
+            return Err(SessionError::FenceFailed { code });
+        }
+        if !self.is_settled() {
+            return Ok(());
+        }
+        self.fence.stand_down(self.gate);
+        let status = self.transaction.status;
+        let due = if self.wants_rollback && status != TransactionStatus::Idle {
+            Some(Injection::Rollback).filter(|_| self.fence.in_flight().is_none())
+        } else {
+            self.fence.due(self.gate, status, self.unproven_work())
+        };
+        if let Some(what) = due {
+            let form = match self.settings.replication {
+                Replication::None => Form::Synced,
+                Replication::Physical | Replication::Database => Form::Simple,
+            };
+            inject(what, form, &mut out.to_server, &mut self.pipeline);
+            self.fence.on_injected(what);
+        }
+        Ok(())
+    }
+
+    /// A straggler is to be ended: its block is rolled back as soon as the server is free to hear it.
+    ///
+    /// # Errors
+    /// As [`Session::advance`].
+    pub fn roll_back(&mut self, out: &mut Output) -> Result<(), SessionError> {
+        self.wants_rollback = true;
+        self.advance(out)
+    }
+
+    /// Whether nothing at all is in flight.
+    pub fn is_settled(&self) -> bool {
+        self.pipeline.is_empty()
+            && self.batch == Batch::Closed
+            && self.deaf == Deaf::No
+            && !self.copies_in
+            && !self.copies_both
+    }
+
+    /// The transaction's status as of the last ReadyForQuery.
+    pub fn status(&self) -> TransactionStatus {
+        self.transaction.status
+    }
+
+    /// Whether the next rows from the server must be seen whole.
+    pub fn wants_rows(&self) -> bool {
+        let shows = Effects::SHOWS_DEFAULT_READ_ONLY.union(Effects::SHOWS_TRANSACTION_READ_ONLY);
+        self.pipeline.head().is_some_and(|head| head.is_question() || head.effects.intersects(shows))
+    }
+
+    /// How the session stands under the gate that it has met.
+    pub fn report(&self) -> Report {
+        let flight = self.pipeline.work().max(Work::of(self.answered));
+        let standing = match flight.max(self.unproven_work()) {
+            Work::Wrote => Standing::Writing,
+            Work::Maybe => Standing::Unproven,
+            Work::None => self.standing_without_work(),
+        };
+        let in_transaction = self.transaction.status != TransactionStatus::Idle || self.batch == Batch::Ran;
+        let is_leftover = !self.gate.is_shut() && in_transaction && self.fence.holds_open_block();
+        let saw_frozen = self.gate.phase == Phase::Frozen;
+        Report { epoch: self.gate.epoch, standing, in_transaction, is_leftover, saw_frozen }
+    }
+
+    fn standing_without_work(&self) -> Standing {
+        if !self.gate.is_shut() || self.settings.role == Role::Exempt {
+            return Standing::Quiet;
+        }
+        let status = self.transaction.status;
+        if self.fence.kind() == FenceKind::None {
+            // Its functions can still write in the block that was open when the gate shut.
+            let old = status == TransactionStatus::InBlock && !self.fence.is_block_new();
+            return if old { Standing::Unproven } else { Standing::Quiet };
+        }
+        let covered = match status {
+            TransactionStatus::Idle => self.fence.is_up(),
+            TransactionStatus::InBlock => self.fence.holds_open_block(),
+            // Nothing runs in it, and what follows it is held until the fence is up.
+            TransactionStatus::Failed => true,
+        };
+        // A batch that ran nothing yet gets its fence in front of what it runs.
+        let waits = self.pipeline.is_empty() && self.batch != Batch::Closed;
+        if covered || waits { Standing::Quiet } else { Standing::Settling }
+    }
+
+    /// What the open transaction has done, as far as it is not known to be harmless.
+    fn unproven_work(&self) -> Work {
+        match self.transaction.work() {
+            Work::Maybe if self.transaction.is_read_only_by_client() => Work::None,
+            work => work,
+        }
+    }
+
+    /// Where the client's next message would run.
+    pub(super) fn position(&self) -> Position {
+        let is_certain = self.pipeline.readies() == 0;
+        let cover = if is_certain { self.ahead.cover } else { self.cover_of(TransactionStatus::Idle) };
+        Position {
+            gate: self.gate,
+            role: self.settings.role,
+            cover,
+            is_certain,
+            work: self.ahead.work,
+            status: self.ahead.status,
+            is_in_batch: self.batch != Batch::Closed,
+        }
+    }
+
+    /// Tells anew how the transaction stands past what is in flight, which is at most the open batch.
+    pub(super) fn look_ahead(&mut self) {
+        let status = self.transaction.status;
+        let mut ahead = Ahead { status, work: self.unproven_work(), cover: self.cover_of(status) };
+        ahead.step(self.answered);
+        for owed in self.pipeline.iter() {
+            ahead.step(owed.effects);
+        }
+        self.ahead = ahead;
+    }
+
+    fn cover_of(&self, status: TransactionStatus) -> Cover {
+        if self.fence.kind() == FenceKind::None {
+            return Cover::Impossible;
+        }
+        match status {
+            TransactionStatus::Idle if self.fence.is_up() => Cover::Session,
+            TransactionStatus::Idle => Cover::None,
+            TransactionStatus::InBlock | TransactionStatus::Failed => match self.fence.holds_open_block() {
+                true if self.fence.is_up() => Cover::Session,
+                true => Cover::Block,
+                false => Cover::None,
+            },
+        }
+    }
+
+    /// A message has come to its end: what it defined or removed is settled.
+    pub(super) fn settle_changes(&mut self, owed: &Owed, how: Settled) {
+        for _ in 0..owed.changes {
+            match self.changes.pop_front() {
+                Some((Book::Statements, change)) => self.statements.settle(change, how),
+                Some((Book::Portals, change)) => self.portals.settle(change, how),
+                None => {}
+            }
+        }
+    }
+
+    /// Appends what has been answered to what was before it since the last ReadyForQuery.
+    pub(super) fn note_answered(&mut self, effects: Effects) {
+        self.answered = then(self.answered, effects);
+    }
+}

@@ -1,0 +1,28 @@
+//! What a message is taken for that nobody could judge. It counts as whatever does the most harm.
+
+use super::{
+    class::{Classification, Command, StatementClass, Verdict, Why},
+    effects::Effects,
+};
+
+impl Classification {
+    /// A message without a readable text: too long to be held, or broken.
+    pub const UNREADABLE: Self =
+        Self::unknown("statement", Why::Unreadable("the message is too long to be held, or broken"));
+
+    /// A statement or portal that the proxy does not know by that name.
+    pub const UNKNOWN_NAME: Self =
+        Self::unknown("EXECUTE", Why::UnknownForm("EXECUTE: the name was not seen being prepared"));
+
+    const fn unknown(command: &'static str, why: Why) -> Self {
+        let effects = Effects::MAY_WRITE
+            .union(Effects::WRITES)
+            .union(Effects::MAY_WRITE_SINCE_END)
+            .union(Effects::WRITES_SINCE_END)
+            .union(Effects::SAVEPOINT)
+            .union(Effects::TOUCHES_READ_ONLY)
+            .union(Effects::TOUCHES_ENCODING);
+        let class = StatementClass::Unknown;
+        Self { class, verdict: Verdict::Refuse, command: Command(command), why, effects }
+    }
+}
