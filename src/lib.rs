@@ -3,6 +3,7 @@
 //! The modules below stand on floors; a file names only modules of a lower floor (`tests/layering.rs`).
 #![doc(html_no_source)]
 
+pub mod config;
 pub mod fleet;
 pub mod freeze;
 pub mod session;

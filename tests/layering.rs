@@ -37,7 +37,6 @@ const WORLD: &[&str] = &[
 ];
 /// Which folders may import which guest. A guest that is not named here may be used nowhere.
 const GUESTS: &[(&str, &[&str])] = &[
-    ("atomic_waker", &["fleet"]),
     ("bytes", &["net"]),
     ("clap", &["cli", "main"]),
     ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
@@ -119,11 +118,40 @@ fn floor(module: &str) -> usize {
         .unwrap_or_else(|| panic!("module `{module}` stands on no floor: give it one in FLOORS"))
 }
 
-/// The words that follow each `crate::` of a text.
-fn named_after<'a>(text: &'a str, prefix: &'a str) -> impl Iterator<Item = String> + 'a {
-    text.match_indices(prefix).map(move |(at, hit)| {
-        text[at + hit.len()..].chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-    })
+/// The modules that a text names behind each `prefix`, be it one or a list in braces.
+fn named_after(text: &str, prefix: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for (at, hit) in text.match_indices(prefix) {
+        let rest = &text[at + hit.len()..];
+        match rest.strip_prefix('{') {
+            Some(list) => named.extend(first_words(list)),
+            None => named.push(word(rest)),
+        }
+    }
+    named
+}
+
+fn word(text: &str) -> String {
+    text.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+/// The first word of each entry of a list, up to the brace that closes it.
+fn first_words(list: &str) -> Vec<String> {
+    let (mut words, mut depth, mut begins) = (vec![word(list)], 0, false);
+    for (at, c) in list.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => begins = true,
+            c if begins && !c.is_whitespace() => {
+                words.push(word(&list[at..]));
+                begins = false;
+            }
+            _ => {}
+        }
+    }
+    words
 }
 
 #[test]
@@ -135,7 +163,7 @@ fn no_file_names_a_module_on_its_own_floor_or_above() {
         }
         for named in named_after(&body, "crate::") {
             if named.is_empty() {
-                faults.push(format!("{name}: write one `use crate::module::…` per module"));
+                faults.push(format!("{name}: names no module behind `crate::`"));
             } else if named != home && floor(&named) >= floor(&home) {
                 faults.push(format!(
                     "{name} (floor {}) names {named} (floor {})",
@@ -215,8 +243,11 @@ fn no_two_files_of_a_folder_need_each_other() {
             continue; // a folder's front names its files, which must not name it back
         }
         let path = format!("crate::{}::", folder.replace('/', "::"));
-        let siblings = named_after(&s.body, "super::").chain(named_after(&s.body, &path));
-        needs.insert(&s.name, siblings.filter(|n| n != stem).map(|n| format!("{folder}/{n}")).collect());
+        let siblings = [named_after(&s.body, "super::"), named_after(&s.body, &path)].concat();
+        needs.insert(
+            &s.name,
+            siblings.into_iter().filter(|n| n != stem).map(|n| format!("{folder}/{n}")).collect(),
+        );
     }
     let mut faults = Vec::new();
     for start in needs.keys() {

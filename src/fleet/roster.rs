@@ -6,13 +6,12 @@ use crate::{
     freeze::{Epoch, Report, Standing},
     wire::startup::CancelKey,
 };
-use atomic_waker::AtomicWaker;
 use jiff::Timestamp;
 use std::{
     collections::HashMap,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
     },
     task::Waker,
@@ -72,7 +71,7 @@ pub struct SessionRecord {
     last_command: Mutex<&'static str>,
     order: AtomicU8,
     client_is_gone: AtomicBool,
-    waker: AtomicWaker,
+    waker: OnceLock<Waker>,
 }
 
 impl SessionRecord {
@@ -143,12 +142,19 @@ impl SessionRecord {
             Order::Kill => 3,
         };
         self.order.fetch_max(level, Ordering::AcqRel);
-        self.waker.wake();
+        self.wake();
     }
 
-    /// Whom to wake when the gate moves or an order comes.
+    /// Whom to wake when the gate moves or an order comes. A task's waker is the same all its life, so this
+    /// is said once.
     pub fn register(&self, waker: &Waker) {
-        self.waker.register(waker);
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
     }
 }
 
@@ -176,7 +182,7 @@ impl Roster {
             last_command: Mutex::new(""),
             order: AtomicU8::new(0),
             client_is_gone: AtomicBool::new(false),
-            waker: AtomicWaker::new(),
+            waker: OnceLock::new(),
         });
         lock(&self.sessions).insert(id, Arc::clone(&record));
         record
@@ -211,7 +217,7 @@ impl Roster {
     /// Wakes everybody.
     pub fn wake_all(&self) {
         for record in lock(&self.sessions).values() {
-            record.waker.wake();
+            record.wake();
         }
     }
 

@@ -69,20 +69,12 @@ impl FreezeState {
     #[must_use]
     pub fn freeze(&self, request: FreezeRequest, now: Timestamp) -> (Self, Change) {
         let FreezeRequest { reason, by, until } = request;
-        match &self.freeze {
-            Some(held) => {
-                let until = until.or(held.until);
-                let freeze = Freeze { reason, by, until, ..held.clone() };
-                (Self { freeze: Some(freeze), ..self.clone() }, Change::Already)
-            }
-            None => {
-                let freeze = Freeze { reason, by, since: now, until, frozen_at: None };
-                (
-                    Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: Some(freeze) },
-                    Change::Made,
-                )
-            }
+        if let Some(held) = &self.freeze {
+            let freeze = Freeze { reason, by, until: until.or(held.until), ..held.clone() };
+            return (Self { freeze: Some(freeze), ..self.clone() }, Change::Already);
         }
+        let freeze = Freeze { reason, by, since: now, until, frozen_at: None };
+        (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: Some(freeze) }, Change::Made)
     }
 
     /// The state after a `thaw`.

@@ -1,5 +1,5 @@
 //! The second wall: when the server's side of a session must be made read-only, and when it gives that back.
-//! Pure bookkeeping; `session.rs` says what happens and writes what is due.
+//! Pure bookkeeping; `life.rs` says what happens and writes what is due.
 //!
 //! ```text
 //!             gate shuts, idle                     RESET ALL, DISCARD ALL

@@ -1,12 +1,13 @@
 //! How a message is judged: its class, with what it runs by name; where it would run; what is refused how.
 
 use super::{
-    injection::{Form, Injection, inject},
+    inject::{Form, inject},
+    injection::Injection,
+    life::{Batch, Book, Deaf, Session},
     names::{Change, Names, Operation, Prepared, stricter_class},
     pipeline::{Origin, Owed, Step},
     policy::{Cover, Decision, Passage, decide},
     refusal::{Refusal, poison, tell, tell_failed_block},
-    session::{Batch, Book, Deaf, Session},
     transaction::without,
     turn::{Event, Fate, Turn},
 };
@@ -71,7 +72,7 @@ impl Session {
         for operation in operations {
             match operation {
                 Operation::Prepare(SqlName::Known(name), classification) => {
-                    here.push((name, *classification))
+                    here.push((name, *classification));
                 }
                 Operation::Execute(name) => {
                     let executed = match name {

@@ -2,20 +2,21 @@
 //! operator's words go in; what to forward, drop, hold and write comes out. `net/relay.rs` moves the bytes.
 
 mod fence;
+mod inject;
 mod injection;
 mod judging;
+mod life;
 mod names;
 mod pipeline;
 mod policy;
 mod refusal;
 mod replies;
 mod requests;
-mod session;
 mod transaction;
 mod turn;
 
 pub use fence::FenceKind;
+pub use life::{Session, SessionError, SessionSettings};
 pub use policy::Role;
 pub use refusal::{Refusal, Words};
-pub use session::{Session, SessionError, SessionSettings};
 pub use turn::{Event, Fate, Output, Tally, Turn};

@@ -74,7 +74,7 @@ pub(super) struct Owed {
 
 impl Owed {
     /// What we said ourselves, if this answers it.
-    pub(super) fn injection(&self) -> Option<Injection> {
+    pub(super) fn injection(self) -> Option<Injection> {
         match self.origin {
             Origin::Injected(what) => Some(what),
             Origin::Client | Origin::Poison => None,
@@ -82,12 +82,12 @@ impl Owed {
     }
 
     /// Whether its rows are the proxy's to read.
-    pub(super) fn is_question(&self) -> bool {
+    pub(super) fn is_question(self) -> bool {
         self.injection().is_some_and(Injection::is_question)
     }
 
     /// Whether one of the session's refusals waits for it.
-    pub(super) fn carries_refusal(&self) -> bool {
+    pub(super) fn carries_refusal(self) -> bool {
         self.origin == Origin::Poison || self.step == Step::Refusal
     }
 
@@ -224,13 +224,6 @@ impl Pipeline {
         }
         self.queue.push_front(head);
         end
-    }
-
-    /// Lets go of memory that an idle session has no use for.
-    pub(super) fn shrink(&mut self) {
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
-        }
     }
 
     fn pop(&mut self) -> Option<Owed> {

@@ -54,10 +54,8 @@ impl Refusal {
 pub(super) fn tell(out: &mut Vec<u8>, refusal: &Refusal, words: &Words) {
     let Classification { command, why, .. } = refusal.classification;
     let message = format!("cannot execute {} in a read-only transaction", command.as_str());
-    let detail = match why {
-        Why::Command(_) | Why::Empty => words.detail.clone(),
-        _ => format!("{} Refused: {why}.", words.detail),
-    };
+    let is_plain = matches!(why, Why::Command(_) | Why::Empty);
+    let detail = if is_plain { words.detail.clone() } else { format!("{} Refused: {why}.", words.detail) };
     let error = ErrorText {
         severity: Severity::Error,
         code: words.code,

@@ -4,10 +4,10 @@
 use super::{
     fence::Own,
     injection::Injection,
+    life::{Batch, Deaf, Session},
     names::Settled,
     pipeline::{CopyIn, Origin, SkipTo, Step},
     refusal::is_answer_to_poison,
-    session::{Batch, Deaf, Session},
     turn::{Event, Fate, Turn},
 };
 use crate::{
@@ -103,15 +103,12 @@ impl Session {
                 break;
             }
         }
-        let fate = match ours {
-            Some(what) => {
-                self.on_injection_answered(what, status, turn);
-                Fate::Drop
-            }
-            None => {
-                self.on_client_ready(status);
-                Fate::Forward
-            }
+        let fate = if let Some(what) = ours {
+            self.on_injection_answered(what, status, turn);
+            Fate::Drop
+        } else {
+            self.on_client_ready(status);
+            Fate::Forward
         };
         (self.answered, self.answered_error) = (Effects::default(), false);
         if self.pipeline.is_empty() {

@@ -2,10 +2,10 @@
 
 use super::{
     judging::{Judged, Judgement},
+    life::{Batch, Book, Deaf, Session, SessionError},
     names::{Names, Prepared},
     pipeline::{Owed, Step},
     policy::{Passage, Role},
-    session::{Batch, Book, Deaf, Session, SessionError},
     transaction::Work,
     turn::{Fate, Turn},
 };

@@ -3,7 +3,8 @@
 
 use super::{
     fence::{Fence, FenceKind},
-    injection::{Form, Injection, inject},
+    inject::{Form, inject},
+    injection::Injection,
     names::{Change, Names, Settled},
     pipeline::{Owed, Pipeline},
     policy::{Cover, Position, Role},
@@ -305,7 +306,7 @@ impl Session {
     fn unproven_work(&self) -> Work {
         match self.transaction.work() {
             Work::Maybe if self.transaction.is_read_only_by_client() => Work::None,
-            work => work,
+            work @ (Work::None | Work::Maybe | Work::Wrote) => work,
         }
     }
 

@@ -1,0 +1,15 @@
+//! Settings: the shape of the file, the defaults, and the checks that make a raw configuration one that the
+//! program can trust. Pure: texts come in, faults or values go out.
+
+mod conninfo;
+mod conninfo_text;
+mod error;
+mod raw;
+mod settings;
+mod values;
+
+pub use conninfo::{Conninfo, Host, SslMode};
+pub use error::{ConfigError, Fault};
+pub use raw::{Overrides, RawConfig};
+pub use settings::{Config, DEFAULT_HTTP, DEFAULT_LISTEN, Limits, RefusalTexts};
+pub use values::{Address, parse_duration};

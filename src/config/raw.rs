@@ -1,0 +1,98 @@
+//! The file as it is written: every key optional, unknown keys refused. Defaults live in `settings.rs`.
+
+use super::error::ConfigError;
+use serde::Deserialize;
+
+/// One value or several.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// See the module's text. Each key is explained in `docs/CONFIGURATION.md`; a test holds that file to this.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawConfig {
+    pub(super) listen: Option<OneOrMany>,
+    pub(super) maintenance_listen: Option<String>,
+    pub(super) upstream: Option<String>,
+    pub(super) state_dir: Option<String>,
+    pub(super) control: Option<String>,
+    pub(super) http: Option<String>,
+    pub(super) threads: Option<u64>,
+    pub(super) advertise_read_only: Option<bool>,
+    #[serde(default)]
+    pub(super) limits: RawLimits,
+    #[serde(default)]
+    pub(super) refusal: RawRefusal,
+    #[serde(default)]
+    pub(super) audit: RawAudit,
+}
+
+/// `[limits]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawLimits {
+    pub(super) max_connections: Option<u64>,
+    pub(super) max_statement_bytes: Option<u64>,
+    pub(super) login_timeout_ms: Option<u64>,
+    pub(super) connect_timeout_ms: Option<u64>,
+    pub(super) shutdown_timeout_ms: Option<u64>,
+}
+
+/// `[refusal]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRefusal {
+    pub(super) sqlstate: Option<String>,
+    pub(super) hint: Option<String>,
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAudit {
+    pub(super) interval_ms: Option<u64>,
+    pub(super) sql: Option<bool>,
+}
+
+/// What flags and the environment may say in the file's place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the flags of `serve`, each under its own name")]
+pub struct Overrides {
+    pub listen: Vec<String>,
+    pub maintenance_listen: Option<String>,
+    pub upstream: Option<String>,
+    pub state_dir: Option<String>,
+    pub control: Option<String>,
+    pub http: Option<String>,
+    pub threads: Option<u64>,
+}
+
+impl RawConfig {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// It is not TOML, or a key does not exist, or a value is of another kind.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string().trim_end().to_owned()))
+    }
+
+    /// What was said by flag or environment takes the file's place.
+    #[must_use]
+    pub fn overridden_by(self, said: Overrides) -> Self {
+        let listen = if said.listen.is_empty() { self.listen } else { Some(OneOrMany::Many(said.listen)) };
+        Self {
+            listen,
+            maintenance_listen: said.maintenance_listen.or(self.maintenance_listen),
+            upstream: said.upstream.or(self.upstream),
+            state_dir: said.state_dir.or(self.state_dir),
+            control: said.control.or(self.control),
+            http: said.http.or(self.http),
+            threads: said.threads.or(self.threads),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! The configuration that the program runs on. Defaults live here and nowhere else; all faults are told at
+//! once.
+
+use super::{
+    conninfo::Conninfo,
+    error::{ConfigError, Fault},
+    raw::{OneOrMany, RawConfig},
+    values::Address,
+};
+use std::{path::PathBuf, time::Duration};
+
+/// Where clients connect by default.
+pub const DEFAULT_LISTEN: &str = "127.0.0.1:6440";
+/// Where metrics and health are by default.
+pub const DEFAULT_HTTP: &str = "127.0.0.1:6441";
+/// Threads that relay; more than this no machine needs.
+const THREADS_LIMIT: u64 = 1024;
+
+/// See the module's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where ordinary clients connect.
+    pub listen: Vec<Address>,
+    /// Where exempt ones do.
+    pub maintenance_listen: Option<Address>,
+    /// Where the server is.
+    pub upstream: Conninfo,
+    /// Where the freeze is kept.
+    pub state_dir: PathBuf,
+    /// The socket that the command line speaks to.
+    pub control: PathBuf,
+    /// Metrics and health.
+    pub http: Option<Address>,
+    /// Threads that relay; none: one for each core.
+    pub threads: Option<usize>,
+    /// Show the fence to clients instead of hiding it.
+    pub advertise_read_only: bool,
+    /// How much, how long.
+    pub limits: Limits,
+    /// What a refusal says beside the operator's words.
+    pub refusal: RefusalTexts,
+    /// How often a refused statement of one shape, application and user is logged.
+    pub audit_interval: Duration,
+    /// Whether the audit line holds the statement's shape (never its literals).
+    pub audit_sql: bool,
+}
+
+/// How much, how long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, those that have not logged in included.
+    pub max_connections: usize,
+    /// The longest Query or Parse that is held and judged, in bytes; a longer one is of class *unknown*.
+    pub max_statement: u32,
+    /// From a connection's first byte to the end of its login.
+    pub login_timeout: Duration,
+    /// For reaching the server.
+    pub connect_timeout: Duration,
+    /// From SIGTERM to the end.
+    pub shutdown_timeout: Duration,
+}
+
+/// What a refusal says beside the operator's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusalTexts {
+    /// The code, five characters.
+    pub sql_state: String,
+    /// HINT; none: the default text.
+    pub hint: Option<String>,
+}
+
+impl Config {
+    /// Looks at every value. `default_state_dir` is where the freeze is kept if nobody says otherwise.
+    ///
+    /// # Errors
+    /// All faults, each with its key.
+    pub fn check(raw: RawConfig, default_state_dir: PathBuf) -> Result<Self, ConfigError> {
+        let mut faults = Vec::new();
+        let mut fault = |key: &str, problem: String| faults.push(Fault::new(key, problem));
+        let texts = match raw.listen {
+            None => vec![DEFAULT_LISTEN.to_owned()],
+            Some(OneOrMany::One(text)) => vec![text],
+            Some(OneOrMany::Many(texts)) => texts,
+        };
+        if texts.is_empty() {
+            fault("listen", "expected at least one address".into());
+        }
+        let mut address = |key: &str, text: &str| match Address::parse(text) {
+            Ok(address) => Some(address),
+            Err(problem) => {
+                fault(key, problem);
+                None
+            }
+        };
+        let listen = texts.iter().filter_map(|text| address("listen", text)).collect();
+        let maintenance_listen = raw.maintenance_listen.and_then(|t| address("maintenance_listen", &t));
+        let http = match raw.http.as_deref() {
+            Some("off") => None,
+            text => address("http", text.unwrap_or(DEFAULT_HTTP)),
+        };
+        let upstream = upstream(raw.upstream.as_deref()).map_err(|problem| fault("upstream", problem));
+        let mut bounded = |key: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
+            let value = value.unwrap_or(default);
+            if !(least..=most).contains(&value) {
+                fault(key, format!("expected {least} to {most}, got {value}"));
+            }
+            value
+        };
+        let raw_limits = raw.limits;
+        let threads = raw.threads.map(|n| bounded("threads", Some(n), 1, 1, THREADS_LIMIT));
+        let connections = bounded("limits.max_connections", raw_limits.max_connections, 10_000, 1, 1_000_000);
+        let statement =
+            bounded("limits.max_statement_bytes", raw_limits.max_statement_bytes, 16 << 20, 1 << 10, 1 << 29);
+        let mut time = |key: &str, value, default| bounded(key, value, default, 1, 86_400_000);
+        let login = time("limits.login_timeout_ms", raw_limits.login_timeout_ms, 60_000);
+        let connect = time("limits.connect_timeout_ms", raw_limits.connect_timeout_ms, 10_000);
+        let shutdown = time("limits.shutdown_timeout_ms", raw_limits.shutdown_timeout_ms, 30_000);
+        let audit = time("audit.interval_ms", raw.audit.interval_ms, 60_000);
+        let sql_state = raw.refusal.sqlstate.unwrap_or_else(|| "25006".into());
+        if sql_state.len() != 5 || !sql_state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+            fault("refusal.sqlstate", format!("expected five digits or capital letters, got {sql_state:?}"));
+        }
+        let (Ok(upstream), true) = (upstream, faults.is_empty()) else {
+            return Err(ConfigError::Faults(faults));
+        };
+        let state_dir = raw.state_dir.map_or(default_state_dir, PathBuf::from);
+        Ok(Self {
+            listen,
+            maintenance_listen,
+            upstream,
+            control: raw.control.map_or_else(|| state_dir.join("control.sock"), PathBuf::from),
+            state_dir,
+            http,
+            threads: threads.and_then(|n| usize::try_from(n).ok()),
+            advertise_read_only: raw.advertise_read_only.unwrap_or(false),
+            limits: Limits {
+                max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
+                max_statement: u32::try_from(statement).unwrap_or(u32::MAX),
+                login_timeout: Duration::from_millis(login),
+                connect_timeout: Duration::from_millis(connect),
+                shutdown_timeout: Duration::from_millis(shutdown),
+            },
+            refusal: RefusalTexts { sql_state, hint: raw.refusal.hint },
+            audit_interval: Duration::from_millis(audit),
+            audit_sql: raw.audit.sql.unwrap_or(false),
+        })
+    }
+}
+
+/// Clients bring their own user, password and database.
+fn upstream(text: Option<&str>) -> Result<Conninfo, String> {
+    let Some(text) = text else {
+        return Err("expected the server's connection string, such as \"host=127.0.0.1 port=5432\"".into());
+    };
+    let info = Conninfo::parse(text)?;
+    for (key, value) in [("user", &info.user), ("password", &info.password), ("dbname", &info.database)] {
+        if value.is_some() {
+            return Err(format!("{key}: each client brings its own; leave it out"));
+        }
+    }
+    Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(text: &str) -> Result<Config, ConfigError> {
+        Config::check(RawConfig::parse(text)?, "/state".into())
+    }
+
+    #[test]
+    fn an_upstream_is_all_that_is_needed() {
+        let config = check("upstream = 'host=db'").unwrap();
+        assert_eq!(config.listen, [Address::Tcp { host: "127.0.0.1".into(), port: 6440 }]);
+        assert_eq!(config.control, PathBuf::from("/state/control.sock"));
+        assert_eq!(config.limits.max_statement, 16 << 20);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once_with_its_key() {
+        let text = "listen = ['x', '127.0.0.1:1']\nhttp = 'y'\nupstream = 'host=h user=u'\nthreads = 0\n\
+                    [limits]\nmax_connections = 0\nlogin_timeout_ms = 0\n[refusal]\nsqlstate = '2500'\n";
+        let Err(ConfigError::Faults(faults)) = check(text) else { panic!("faults were expected") };
+        let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
+        let expected = [
+            "listen",
+            "http",
+            "upstream",
+            "threads",
+            "limits.max_connections",
+            "limits.login_timeout_ms",
+            "refusal.sqlstate",
+        ];
+        assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_that_names_it() {
+        let error = check("upstream = 'host=h'\nlissten = 'x'").unwrap_err().to_string();
+        assert!(error.contains("lissten") && error.contains("maintenance_listen"), "{error}");
+    }
+}
