@@ -3,9 +3,16 @@
 //! The modules below stand on floors; a file names only modules of a lower floor (`tests/layering.rs`).
 #![doc(html_no_source)]
 
+pub mod app;
+pub mod cli;
 pub mod config;
+pub mod connection;
+pub mod control;
 pub mod fleet;
 pub mod freeze;
+pub mod listener;
+pub mod net;
+pub mod observe;
 pub mod session;
 pub mod sql;
 pub mod wire;

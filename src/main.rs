@@ -1,3 +1,114 @@
-//! The process: parse the command line, run, turn the end into an exit code.
+//! The process: parse the command line, build the runtime, turn the end into an exit code.
 
-fn main() {}
+use clap::Parser as _;
+use frostgate::{
+    app::{self, AppError, Start},
+    cli::{self, Caller, Cli, CliError, Command, Exit},
+};
+use std::{
+    env,
+    error::Error,
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+fn main() -> ExitCode {
+    // Clap itself ends the process with 2 for wrong usage, and with 0 for help.
+    let exit = run(Cli::parse().command).unwrap_or_else(|failure| {
+        let causes =
+            std::iter::successors(Some(failure.error()), |error: &&(dyn Error + 'static)| (*error).source());
+        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        // Who has closed standard error does not want to hear.
+        drop(writeln!(io::stderr(), "frostgate: {text}"));
+        failure.exit()
+    });
+    ExitCode::from(exit.code())
+}
+
+/// Why the process ends without having done what it was asked for.
+enum Failure {
+    Cli(CliError),
+    App(AppError),
+}
+
+impl Failure {
+    fn error(&self) -> &(dyn Error + 'static) {
+        match self {
+            Self::Cli(error) => error,
+            Self::App(error) => error,
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Cli(error) => error.exit(),
+            Self::App(AppError::Listen { .. } | AppError::State(_)) => Exit::Usage,
+            Self::App(AppError::System { .. }) => Exit::Failure,
+        }
+    }
+}
+
+impl From<CliError> for Failure {
+    fn from(error: CliError) -> Self {
+        Self::Cli(error)
+    }
+}
+
+impl From<AppError> for Failure {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    let path = |name| env::var_os(name).map(PathBuf::from);
+    let state_dir = app::default_state_dir(app::is_root(), path("HOME"), path("XDG_STATE_HOME"));
+    let caller = |state_dir: PathBuf| Caller {
+        default_control: state_dir.join("control.sock"),
+        name: ["SUDO_USER", "USER", "LOGNAME"]
+            .iter()
+            .find_map(|name| env::var(name).ok().filter(|user| !user.is_empty()))
+            .unwrap_or_else(|| "unknown".into()),
+        now: app::local_now(),
+    };
+    match command {
+        Command::Serve(args) => {
+            let start = Start { frozen: args.frozen };
+            let config = cli::serve_config(*args, state_dir)?;
+            app::log_to_stderr();
+            app::serve(config, start)?;
+            Ok(Exit::Done)
+        }
+        Command::Explain(args) => {
+            cli::explain(&args)?;
+            Ok(Exit::Done)
+        }
+        Command::CheckConfig { file } => {
+            let config = cli::check_config(&file, state_dir)?;
+            writeln!(
+                io::stdout(),
+                "{} is fine: {} in front of {}",
+                file.display(),
+                list(&config.listen),
+                config.upstream
+            )
+            .map_err(CliError::from)?;
+            Ok(Exit::Done)
+        }
+        Command::Freeze(args) => remote(cli::freeze(args, &caller(state_dir))),
+        Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
+        Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
+        Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
+    }
+}
+
+fn list(addresses: &[frostgate::config::Address]) -> String {
+    addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// A verb that speaks to a running proxy.
+fn remote(verb: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    Ok(runtime.map_err(CliError::from)?.block_on(verb)?)
+}

@@ -37,9 +37,15 @@ const WORLD: &[&str] = &[
 ];
 /// Which folders may import which guest. A guest that is not named here may be used nowhere.
 const GUESTS: &[(&str, &[&str])] = &[
+    ("axum", &["control"]),
     ("bytes", &["net"]),
     ("clap", &["cli", "main"]),
+    ("http_body_util", &["cli"]),
+    ("hyper", &["cli"]),
+    ("hyper_util", &["cli"]),
     ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
+    ("prometheus", &["observe"]),
+    ("rustix", &["fleet", "listener", "app"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
     ("serde_json", &["fleet", "observe", "control", "cli"]),
     ("sqlparser", &["sql"]),

@@ -8,5 +8,5 @@ mod switch;
 
 pub use error::StoreError;
 pub use file::{Loaded, StateFile};
-pub use roster::{Census, Entrance, Identity, Order, Roster, SessionRecord};
+pub use roster::{Census, Entrance, Identity, Order, Place, Roster, SessionRecord};
 pub use switch::Switch;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use std::{
     collections::HashMap,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
@@ -43,8 +44,17 @@ pub struct Identity {
     pub since: Timestamp,
     /// The key that cancels its statements, with the server's process id in it.
     pub cancel_key: Option<CancelKey>,
-    /// Where its server is, for cancel requests.
-    pub upstream: usize,
+    /// Where its server's connection went: a cancel request must go there too.
+    pub place: Place,
+}
+
+/// Where one connection went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// An address.
+    Tcp(SocketAddr),
+    /// A socket.
+    Unix(PathBuf),
 }
 
 /// What an operator, or a shutdown, wants of a session.
@@ -54,6 +64,8 @@ pub enum Order {
     None,
     /// End when idle: the process is stopping.
     Leave,
+    /// A read that began before the fence: cancel it, and go on.
+    CancelRead,
     /// A straggler: cancel what runs, roll back, end.
     RollBack,
     /// End now.
@@ -128,7 +140,8 @@ impl SessionRecord {
         match self.order.load(Ordering::Acquire) {
             0 => Order::None,
             1 => Order::Leave,
-            2 => Order::RollBack,
+            2 => Order::CancelRead,
+            3 => Order::RollBack,
             _ => Order::Kill,
         }
     }
@@ -138,11 +151,20 @@ impl SessionRecord {
         let level = match order {
             Order::None => 0,
             Order::Leave => 1,
-            Order::RollBack => 2,
-            Order::Kill => 3,
+            Order::CancelRead => 2,
+            Order::RollBack => 3,
+            Order::Kill => 4,
         };
         self.order.fetch_max(level, Ordering::AcqRel);
         self.wake();
+    }
+
+    /// The read has been cancelled; a stronger order that came meanwhile stands.
+    pub fn read_was_cancelled(&self) {
+        let (cancel_read, none) = (2, 0);
+        let exchanged = self.order.compare_exchange(cancel_read, none, Ordering::AcqRel, Ordering::Acquire);
+        // If it failed, a stronger order has come: that is what is wanted now.
+        debug_assert!(exchanged.is_ok() || self.order() > Order::CancelRead, "orders only grow stronger");
     }
 
     /// Whom to wake when the gate moves or an order comes. A task's waker is the same all its life, so this

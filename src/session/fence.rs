@@ -2,10 +2,11 @@
 //! Pure bookkeeping; `life.rs` says what happens and writes what is due.
 //!
 //! ```text
-//!             gate shuts, idle                     RESET ALL, DISCARD ALL
-//!   down ────────────────────────▶ up ───────────────────────────────────▶ down
-//!     ▲                            │
-//!     └────────────────────────────┘ gate opens, idle
+//!             gate shuts, idle           RESET ALL, DISCARD ALL          it was done
+//!   down ────────────────────────▶ up ─────────────────────────▶ unsure ─────────────▶ down
+//!     ▲                            │ ▲                             │
+//!     └────────────────────────────┘ └─────────────────────────────┘
+//!             gate opens, idle         raised, or (gate open) taken down, again
 //!
 //!   a block that was open when the gate shut:   unfenced ──▶ fenced     (SET TRANSACTION READ ONLY; the end
 //!                                                   ▲           │        of a savepoint undoes it)
@@ -28,6 +29,15 @@ pub enum FenceKind {
     Session,
     /// None: exempt, physical replication, or a pooler behind the proxy.
     None,
+}
+
+/// The session's own mode on the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wall {
+    Down,
+    Up,
+    /// The client has forwarded what takes it down; whether that was done is not known.
+    Unsure,
 }
 
 /// The mode of the transaction that is open, or of the next one.
@@ -55,7 +65,7 @@ pub(super) enum Own {
 #[derive(Debug)]
 pub(super) struct Fence {
     kind: FenceKind,
-    is_up: bool,
+    wall: Wall,
     block: Block,
     /// What is on its way; nothing of the client is forwarded before it is answered.
     in_flight: Option<Injection>,
@@ -63,6 +73,8 @@ pub(super) struct Fence {
     /// The client touched the mode, or a change of it was seen whose cause was not: ask before raising.
     touched: bool,
     own: Option<Own>,
+    /// The client set it to on in a transaction that has not ended.
+    own_is_coming: bool,
     /// Nobody has looked yet whether a pooler stands behind the proxy.
     asks_process: bool,
 }
@@ -71,12 +83,13 @@ impl Fence {
     pub(super) fn new(kind: FenceKind, asks_process: bool) -> Self {
         Self {
             kind,
-            is_up: false,
+            wall: Wall::Down,
             block: Block::UnderSession,
             in_flight: None,
             tries: 0,
             touched: false,
             own: None,
+            own_is_coming: false,
             asks_process,
         }
     }
@@ -96,13 +109,18 @@ impl Fence {
 
     /// Whether the server rejects writes in every transaction from now on.
     pub(super) fn is_up(&self) -> bool {
-        self.is_up
+        self.wall == Wall::Up
+    }
+
+    /// Whether the server's mode may be another one than the client's for our sake.
+    pub(super) fn shows(&self) -> bool {
+        self.wall != Wall::Down || self.in_flight.is_some()
     }
 
     /// Whether the open transaction is read-only for our sake.
     pub(super) fn holds_open_block(&self) -> bool {
         match self.block {
-            Block::UnderSession => self.is_up,
+            Block::UnderSession => self.is_up(),
             Block::Fenced => true,
             Block::Unfenced => false,
         }
@@ -113,9 +131,12 @@ impl Fence {
         self.block == Block::UnderSession
     }
 
-    /// The gate shut while a transaction was, or may have been, open.
-    pub(super) fn shut_in_block(&mut self) {
-        if !self.is_up {
+    /// The gate shut. A fence that was still up from the last time may have been taken down while it was open.
+    pub(super) fn on_shut(&mut self, is_idle: bool) {
+        if self.is_up() {
+            self.wall = Wall::Unsure;
+        }
+        if !is_idle {
             self.block = Block::Unfenced;
         }
     }
@@ -125,20 +146,33 @@ impl Fence {
         self.block = Block::UnderSession;
     }
 
-    /// The client has forwarded what undoes the mode of the open block.
-    pub(super) fn on_savepoint_end(&mut self) {
+    /// The open block has been made read-only, or will have been by the time that anything else runs in it.
+    pub(super) fn on_block_raised(&mut self) {
+        self.block = Block::Fenced;
+    }
+
+    /// The client has forwarded what ends the open block, or undoes its mode: what follows is another one.
+    pub(super) fn on_block_end(&mut self) {
         if self.block == Block::Fenced {
             self.block = Block::Unfenced;
         }
     }
 
-    /// The client has forwarded RESET ALL or DISCARD ALL: its own settings are gone, and ours with them. The
-    /// open transaction keeps its mode.
+    /// The client has forwarded RESET ALL or DISCARD ALL. The open transaction keeps its mode.
     pub(super) fn on_reset(&mut self) {
-        if self.is_up && self.block == Block::UnderSession {
+        if self.is_up() && self.block == Block::UnderSession {
             self.block = Block::Fenced;
         }
-        self.is_up = false;
+        if self.wall != Wall::Down {
+            self.wall = Wall::Unsure;
+        }
+    }
+
+    /// The server has done it, and no rollback can undo it: the client's own settings are gone, and ours.
+    pub(super) fn on_reset_done(&mut self) {
+        if self.wall == Wall::Unsure {
+            self.wall = Wall::Down;
+        }
         self.own = Some(Own::Unset);
         self.touched = false;
     }
@@ -149,15 +183,26 @@ impl Fence {
         self.own = None;
     }
 
-    /// The client, fenced, set the mode to on: after the thaw it stays so.
+    /// The client, fenced, set the mode to on: if that is committed, it stays so after the thaw.
     pub(super) fn on_client_set_read_only(&mut self) {
         self.touched = true;
-        self.own = Some(Own::On);
+        self.own_is_coming = true;
     }
 
-    /// The server says that the mode went off though nobody we know of did it.
-    pub(super) fn on_lost(&mut self) {
-        self.is_up = false;
+    /// ReadyForQuery: what the client set in a transaction is its own once that has been committed.
+    pub(super) fn settle_own(&mut self, status: TransactionStatus, is_done: bool) {
+        if status == TransactionStatus::Idle && std::mem::take(&mut self.own_is_coming) && is_done {
+            self.own = Some(Own::On);
+        }
+    }
+
+    /// The server says that the mode went off. Behind a shut gate nobody we know of did it; while the gate is
+    /// open it was the client's to set. Either way a rollback may bring it back.
+    pub(super) fn on_lost(&mut self, gate: Gate) {
+        self.wall = Wall::Unsure;
+        if !gate.is_shut() {
+            self.on_touched();
+        }
     }
 
     /// What must be said now that nothing of the client is in flight.
@@ -175,7 +220,7 @@ impl Fence {
                 Work::Maybe => Some(Injection::AskWritten),
                 Work::Wrote => None,
             },
-            (false, TransactionStatus::Idle) if self.is_up => match self.own {
+            (false, TransactionStatus::Idle) if self.wall != Wall::Down => match self.own {
                 Some(Own::On) => None,
                 Some(Own::Off) => Some(Injection::SetSessionReadWrite),
                 Some(Own::Unset) | None => Some(Injection::ResetSession),
@@ -188,10 +233,11 @@ impl Fence {
     }
 
     fn due_to_raise(&self) -> Option<Injection> {
-        if self.is_up {
+        if self.is_up() {
             return None;
         }
-        let unknown = self.touched && self.own.is_none();
+        // Where our own setting may still be in the way of the answer, the client is taken not to have had one.
+        let unknown = self.touched && self.own.is_none() && self.wall == Wall::Down;
         Some(if unknown { Injection::AskOwn } else { Injection::RaiseSession })
     }
 
@@ -200,10 +246,11 @@ impl Fence {
         self.in_flight = Some(what);
     }
 
-    /// The gate opened and the client's own mode is what the fence had set: nothing needs to be said.
-    pub(super) fn stand_down(&mut self, gate: Gate) {
-        if !gate.is_shut() && self.is_up && self.own == Some(Own::On) {
-            self.is_up = false;
+    /// The gate is open and no transaction is: nothing needs to be said if the mode is the client's own wish, or
+    /// if the server has told that it is off already.
+    pub(super) fn stand_down(&mut self, is_reported_off: bool) {
+        if self.own == Some(Own::On) || (self.wall == Wall::Unsure && is_reported_off) {
+            self.wall = Wall::Down;
             self.own = None;
         }
     }
@@ -213,12 +260,12 @@ impl Fence {
         self.in_flight = None;
         self.tries = 0;
         match what {
-            Injection::RaiseSession => self.is_up = true,
+            Injection::RaiseSession => self.wall = Wall::Up,
             Injection::ResetSession | Injection::SetSessionReadWrite => {
-                self.is_up = false;
+                self.wall = Wall::Down;
                 self.own = None;
             }
-            Injection::RaiseBlock => self.block = Block::Fenced,
+            Injection::RaiseBlock => self.on_block_raised(),
             Injection::AskProcess => self.asks_process = false,
             Injection::AskWritten | Injection::AskOwn | Injection::Rollback => {}
         }

@@ -4,7 +4,7 @@ use super::{
     inject::{Form, inject},
     injection::Injection,
     life::{Batch, Book, Deaf, Session},
-    names::{Change, Names, Operation, Prepared, stricter_class},
+    names::{Change, Names, Operation, Prepared, both, stricter_class},
     pipeline::{Origin, Owed, Step},
     policy::{Cover, Decision, Passage, decide},
     refusal::{Refusal, poison, tell, tell_failed_block},
@@ -12,7 +12,7 @@ use super::{
     turn::{Event, Fate, Turn},
 };
 use crate::{
-    sql::{self, Classification, ClientEncoding, Effects, ReplicationKind, SqlName},
+    sql::{self, Classification, ClientEncoding, Effects, ReplicationKind, SqlName, StatementClass},
     wire::{TransactionStatus, backend::ready_for_query, startup::Replication},
 };
 
@@ -79,9 +79,22 @@ impl Session {
                         SqlName::Known(name) => self.prepared_as(name, &here),
                         SqlName::Uncertain => Classification::UNKNOWN_NAME,
                     };
-                    classification = stricter_class(classification, executed);
+                    classification = both(classification, executed);
+                    // PREPARE takes queries and writes only. What a Parse has put under the name may end the
+                    // transaction in the middle of a message: where it does so can't be told any more.
+                    if matches!(executed.class, StatementClass::Session | StatementClass::Transaction) {
+                        classification = both(classification, Classification::UNKNOWN_NAME);
+                    }
+                }
+                // A cursor that was not seen being declared is a function's own: FETCH is a read, and the fence
+                // holds. One that locks rows was seen, and locks them when it is fetched from.
+                Operation::Fetch(SqlName::Known(name)) => {
+                    if let Some(cursor) = self.portals.look_up(name, self.batch_number) {
+                        classification = both(classification, cursor.classification);
+                    }
                 }
                 Operation::Prepare(SqlName::Uncertain, _)
+                | Operation::Fetch(SqlName::Uncertain)
                 | Operation::Deallocate(_)
                 | Operation::DeallocateAll
                 | Operation::DiscardAll
@@ -139,6 +152,7 @@ impl Session {
             Operation::Prepare(SqlName::Uncertain, _) => return self.statements.lose_track(),
             Operation::Declare(SqlName::Uncertain, _) => return self.portals.lose_track(),
             Operation::Execute(_)
+            | Operation::Fetch(_)
             | Operation::Deallocate(SqlName::Uncertain)
             | Operation::Close(SqlName::Uncertain) => return,
         };
@@ -148,6 +162,7 @@ impl Session {
     /// What a frozen gate does with it here and now. Where the open batch must be made read-only first, that
     /// has been written when this returns.
     pub(super) fn judge(&mut self, what: &Classification, step: Step, turn: &mut Turn<'_>) -> Judgement {
+        self.last_command = what.command.as_str();
         match decide(what, &self.position()) {
             Decision::Forward(passage) => Judgement::Yes(passage),
             Decision::Refuse => Judgement::No,
@@ -158,11 +173,11 @@ impl Session {
             // were executed in front of it without a Sync.
             Decision::CoverAndForward if step == Step::Query || step == Step::FunctionCall => Judgement::No,
             Decision::CoverAndForward => {
-                let out = &mut turn.out.to_server;
-                inject(Injection::RaiseBlock, Form::InBatch, out, &mut self.pipeline);
-                inject(Injection::RaiseSession, Form::InBatch, out, &mut self.pipeline);
+                inject(Injection::RaiseBlock, Form::InBatch, &mut turn.out.to_server, &mut self.pipeline);
+                // If the server fails it, it skips what follows it too.
+                self.fence.on_block_raised();
                 self.batch = Batch::Ran;
-                self.ahead.cover = Cover::Session;
+                self.ahead.cover = Cover::Block;
                 Judgement::Yes(Passage::Covered)
             }
         }

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     freeze::{Gate, Phase, Report, Standing},
     sql::{ClientEncoding, Effects},
-    wire::{TransactionStatus, WireError, startup::Replication},
+    wire::{TransactionStatus, WireError, frame::Rows, startup::Replication},
 };
 use std::collections::VecDeque;
 
@@ -123,6 +123,7 @@ pub struct Session {
     /// What has been answered since the last ReadyForQuery: effects, and whether an error was among it.
     pub(super) answered: Effects,
     pub(super) answered_error: bool,
+    pub(super) answered_rollback: bool,
     pub(super) batch: Batch,
     pub(super) batch_number: u32,
     pub(super) deaf: Deaf,
@@ -139,6 +140,7 @@ pub struct Session {
     pub(super) told_read_only: bool,
     pub(super) injection_failure: Option<String>,
     pub(super) wants_rollback: bool,
+    pub(super) last_command: &'static str,
 }
 
 /// Which names a change is about.
@@ -164,6 +166,7 @@ impl Session {
             transaction: Transaction::default(),
             answered: Effects::default(),
             answered_error: false,
+            answered_rollback: false,
             batch: Batch::Closed,
             batch_number: 0,
             deaf: Deaf::No,
@@ -179,6 +182,7 @@ impl Session {
             told_read_only: read_only,
             injection_failure: None,
             wants_rollback: false,
+            last_command: "",
         };
         session.look_ahead();
         session
@@ -200,9 +204,7 @@ impl Session {
         let newly_shut = gate.is_shut() && gate.epoch != self.gate.epoch;
         self.gate = gate;
         if newly_shut {
-            if !self.is_settled() || self.transaction.status != TransactionStatus::Idle {
-                self.fence.shut_in_block();
-            }
+            self.fence.on_shut(self.is_settled() && self.transaction.status == TransactionStatus::Idle);
             self.look_ahead();
         }
         true
@@ -220,8 +222,11 @@ impl Session {
         if !self.is_settled() {
             return Ok(());
         }
-        self.fence.stand_down(self.gate);
         let status = self.transaction.status;
+        if !self.gate.is_shut() && status == TransactionStatus::Idle {
+            let reports = self.settings.default_read_only.is_some();
+            self.fence.stand_down(reports && !self.reported_read_only);
+        }
         let due = if self.wants_rollback && status != TransactionStatus::Idle {
             Some(Injection::Rollback).filter(|_| self.fence.in_flight().is_none())
         } else {
@@ -262,9 +267,22 @@ impl Session {
     }
 
     /// Whether the next rows from the server must be seen whole.
-    pub fn wants_rows(&self) -> bool {
+    pub fn rows(&self) -> Rows {
         let shows = Effects::SHOWS_DEFAULT_READ_ONLY.union(Effects::SHOWS_TRANSACTION_READ_ONLY);
-        self.pipeline.head().is_some_and(|head| head.is_question() || head.effects.intersects(shows))
+        match self.pipeline.head() {
+            Some(head) if head.is_question() || head.effects.intersects(shows) => Rows::Held,
+            Some(_) | None => Rows::Stream,
+        }
+    }
+
+    /// Whether the server waits for the client's data: it can only be ended by closing its connection.
+    pub fn is_copying_in(&self) -> bool {
+        self.copies_in
+    }
+
+    /// The command word of the last statement that was judged.
+    pub fn last_command(&self) -> &'static str {
+        self.last_command
     }
 
     /// How the session stands under the gate that it has met.

@@ -3,7 +3,8 @@
 //! between, whatever it may stand for counts, and the strictest wins. Bounded: a name that is not kept, or
 //! that the proxy can't fold as the server does, is unknown, and what is unknown is refused while frozen.
 
-use crate::sql::{Classification, NamedOperation, SqlName, Verdict};
+use super::transaction::without;
+use crate::sql::{Classification, Effects, NamedOperation, SqlName, Verdict};
 use std::{collections::HashMap, sync::Arc};
 
 /// Names of one kind that are kept for a session.
@@ -24,6 +25,7 @@ pub(super) struct Prepared {
 pub(super) enum Operation {
     Prepare(SqlName, Classification),
     Execute(SqlName),
+    Fetch(SqlName),
     Deallocate(SqlName),
     DeallocateAll,
     DiscardAll,
@@ -37,6 +39,7 @@ impl From<NamedOperation<'_>> for Operation {
         match operation {
             NamedOperation::Prepare { name, classification } => Self::Prepare(name.clone(), classification),
             NamedOperation::Execute { name } => Self::Execute(name.clone()),
+            NamedOperation::Fetch { name } => Self::Fetch(name.clone()),
             NamedOperation::Deallocate { name } => Self::Deallocate(name.clone()),
             NamedOperation::DeallocateAll => Self::DeallocateAll,
             NamedOperation::DiscardAll => Self::DiscardAll,
@@ -247,8 +250,20 @@ pub(super) fn stricter(one: Option<Prepared>, other: Option<&Prepared>) -> Optio
     Some(Prepared { classification, operations })
 }
 
-/// The one that a frozen gate would rather refuse, with the effects of both.
+/// One of the two, nobody knows which: the one that a frozen gate would rather refuse, with the effects of both.
+/// If it writes is then not known either; a transaction that was let go on because of it would be let write.
 pub(super) fn stricter_class(one: Classification, other: Classification) -> Classification {
+    let mut merged = both(one, other);
+    let writes = Effects::WRITES.union(Effects::WRITES_SINCE_END);
+    if one.effects != other.effects && merged.effects.intersects(writes) {
+        merged.effects =
+            without(merged.effects, writes).union(Effects::MAY_WRITE).union(Effects::MAY_WRITE_SINCE_END);
+    }
+    merged
+}
+
+/// Both of the two: refused if one is, with the effects of both.
+pub(super) fn both(one: Classification, other: Classification) -> Classification {
     let (mut strict, lax) = if one.verdict == Verdict::Refuse { (one, other) } else { (other, one) };
     strict.effects = strict.effects.union(lax.effects);
     strict

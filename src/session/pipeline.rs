@@ -150,21 +150,22 @@ impl Pipeline {
 
     /// The head, if this reply is the last one that it gets.
     pub(super) fn close(&mut self, tag: BackendTag) -> Option<Owed> {
-        self.drop_copy_ends();
         self.head().filter(|head| head.step.is_closed_by(tag))?;
-        self.pop()
+        let closed = self.pop();
+        self.drop_copy_ends();
+        closed
     }
 
     /// Takes the head off if it is a refusal of ours: all in front of it has been answered.
     pub(super) fn take_due_refusal(&mut self) -> Option<Owed> {
-        self.drop_copy_ends();
         self.head().filter(|head| head.step == Step::Refusal)?;
-        self.pop()
+        let due = self.pop();
+        self.drop_copy_ends();
+        due
     }
 
     /// The head that an error belongs to.
-    pub(super) fn head_to_fail(&mut self) -> Option<Owed> {
-        self.drop_copy_ends();
+    pub(super) fn head_to_fail(&self) -> Option<Owed> {
         self.head().copied()
     }
 
@@ -187,6 +188,7 @@ impl Pipeline {
                 return SkipTo::SyncInFlight;
             }
             self.pop();
+            self.drop_copy_ends();
             skipped(next);
         }
         SkipTo::SyncToCome
@@ -195,6 +197,7 @@ impl Pipeline {
     /// ReadyForQuery: takes off the next entry of those up to the one that it ends; that one is told apart.
     pub(super) fn pop_to_ready(&mut self) -> Option<(Owed, bool)> {
         let owed = self.pop()?;
+        self.drop_copy_ends();
         Some((owed, owed.step.is_ended_by_ready()))
     }
 

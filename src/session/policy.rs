@@ -124,9 +124,8 @@ fn decide_read(statement: &Classification, at: &Position) -> Decision {
         Cover::Impossible => Decision::Forward(Passage::Free),
         // In one message the fence can't be put up again behind what ends it.
         Cover::Block | Cover::None
-            if !at.is_in_batch
-                && (goes_on(Effects::WORK_AFTER_END)
-                    || (at.work != Work::Wrote && goes_on(Effects::WORK_AFTER_SUBTRANSACTION_END))) =>
+            if goes_on(Effects::WORK_AFTER_END)
+                || (at.work != Work::Wrote && goes_on(Effects::WORK_AFTER_SUBTRANSACTION_END)) =>
         {
             Decision::Refuse
         }

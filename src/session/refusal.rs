@@ -3,12 +3,15 @@
 
 use super::pipeline::Step;
 use crate::{
+    config::RefusalTexts,
+    freeze::FreezeState,
     sql::{Classification, Why},
     wire::{
         backend::{self, ErrorFields, ErrorText, Severity, SqlState},
         frontend::Write,
     },
 };
+use jiff::Timestamp;
 
 /// An operator's words as every refused client reads them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,14 +24,31 @@ pub struct Words {
     pub hint: String,
 }
 
-impl Default for Words {
-    fn default() -> Self {
-        Self {
-            code: SqlState::READ_ONLY_SQL_TRANSACTION,
-            detail: "Frostgate is frozen.".into(),
-            hint: "Reads go on.".into(),
-        }
+impl Words {
+    /// The words for a state, with what the configuration says of refusals.
+    pub fn new(state: &FreezeState, texts: &RefusalTexts) -> Self {
+        let code = SqlState::parse(texts.sql_state.as_bytes()).unwrap_or(SqlState::READ_ONLY_SQL_TRANSACTION);
+        let Some(freeze) = &state.freeze else {
+            // Only a transaction that began while frozen can still be rejected for our sake.
+            return Self {
+                code,
+                detail: "This transaction began while Frostgate was frozen and stays read-only to its end."
+                    .into(),
+                hint: "Frostgate is open again: roll back, and run the transaction anew.".into(),
+            };
+        };
+        let until = freeze.until.map(|until| format!(", until {}", seconds(until))).unwrap_or_default();
+        let (since, by, reason) = (seconds(freeze.since), &freeze.by, &freeze.reason);
+        let hint = texts.hint.clone().unwrap_or_else(|| {
+            "Reads go on. Writes are refused until the thaw; this connection stays usable.".into()
+        });
+        Self { code, detail: format!("Frozen since {since} by {by}{until}: {reason}."), hint }
     }
+}
+
+/// An instant without its fraction: people read it.
+fn seconds(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// What was refused.

@@ -48,7 +48,10 @@ impl Session {
             | BackendTag::NoData
             | BackendTag::ParseComplete
             | BackendTag::PortalSuspended
-            | BackendTag::RowDescription => self.on_step(tag, turn),
+            | BackendTag::RowDescription => {
+                self.answered_rollback |= tag == BackendTag::CommandComplete && body.starts_with(b"ROLLBACK");
+                self.on_step(tag, turn)
+            }
             BackendTag::NoticeResponse
             | BackendTag::Authentication
             | BackendTag::BackendKeyData
@@ -110,7 +113,8 @@ impl Session {
             self.on_client_ready(status);
             Fate::Forward
         };
-        (self.answered, self.answered_error) = (Effects::default(), false);
+        self.answered = Effects::default();
+        (self.answered_error, self.answered_rollback) = (false, false);
         if self.pipeline.is_empty() {
             self.copies_in = false;
             self.copies_both = false;
@@ -122,14 +126,21 @@ impl Session {
     }
 
     fn on_client_ready(&mut self, status: TransactionStatus) {
-        let touched = self.answered.contains(Effects::TOUCHES_READ_ONLY);
-        if touched && !self.answered.contains(Effects::RESETS_ALL) {
-            if self.fence.is_up() && !self.answered_error {
-                self.fence.on_client_set_read_only();
+        let is_done = !self.answered_error && !self.answered_rollback;
+        if self.answered.contains(Effects::RESETS_ALL) {
+            // The server has told by now whether the mode is off, unless it is a PostgreSQL 13.
+            if is_done && !self.reported_read_only && status == TransactionStatus::Idle {
+                self.fence.on_reset_done();
+            }
+        } else if self.answered.contains(Effects::TOUCHES_READ_ONLY) {
+            // Behind a shut gate all that passes is to set it to on.
+            if self.gate.is_shut() && is_done {
+                self.fence.on_client_set_read_only()
             } else {
-                self.fence.on_touched();
+                self.fence.on_touched()
             }
         }
+        self.fence.settle_own(status, is_done);
         self.transaction.on_ready(status, self.answered, self.answered_error);
         if status == TransactionStatus::Idle {
             self.fence.on_idle();
@@ -312,12 +323,16 @@ impl Session {
         self.reported_read_only = read_only;
         let is_moving = self.fence.in_flight().is_some();
         if self.fence.is_up() && !is_moving && !read_only {
-            self.fence.on_lost();
-            turn.out.events.push(Event::FenceLost);
+            self.fence.on_lost(self.gate);
+            if self.gate.is_shut() {
+                turn.out.events.push(Event::FenceLost);
+            }
         }
         let is_ours = self.fence.kind() == super::fence::FenceKind::Session
-            && (self.gate.is_shut() || self.fence.is_up() || is_moving);
-        if is_ours && !self.settings.advertise_read_only {
+            && (self.gate.is_shut() || self.fence.shows());
+        let is_hidden = is_ours && !self.settings.advertise_read_only;
+        // What the client has been told already it would not be told again: it never saw the fence between.
+        if is_hidden || read_only == self.told_read_only {
             return Fate::Drop;
         }
         self.told_read_only = read_only;

@@ -233,6 +233,11 @@ impl Session {
         }
         let effects = classification.effects;
         let mut owed = Owed::client(step, self.masked(effects, passage));
+        if effects.contains(Effects::TOUCHES_READ_ONLY) && !self.gate.is_shut() {
+            // Whatever comes of it, the mode is the client's own affair; it is asked for before the fence goes up.
+            self.fence.on_touched();
+            owed.effects.remove(Effects::TOUCHES_READ_ONLY);
+        }
         owed.changes = self.note_operations(operations);
         if step == Step::Query && classification == Classification::UNREADABLE {
             self.statements.lose_track();
@@ -241,8 +246,8 @@ impl Session {
         if effects.contains(Effects::RESETS_ALL) {
             self.fence.on_reset();
         }
-        if effects.contains(Effects::ENDS_SUBTRANSACTION) {
-            self.fence.on_savepoint_end();
+        if effects.intersects(Effects::ENDS.union(Effects::ENDS_SUBTRANSACTION)) {
+            self.fence.on_block_end();
         }
         if step == Step::Execute {
             return self.forward_in_batch(owed, Batch::Ran);

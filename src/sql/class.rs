@@ -78,7 +78,9 @@ impl Command {
 /// Why a statement was judged as it was. Its text is a fragment that follows "because it" or "refused: ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// It is what its command word says.
+    /// Nothing in it is known to write.
+    Harmless,
+    /// Its command says what it does.
     Command(&'static str),
     /// No statement at all: blanks, comments, semicolons.
     Empty,
@@ -115,6 +117,7 @@ pub enum Why {
 impl fmt::Display for Why {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Harmless => to.write_str("nothing in it is known to write"),
             Self::Command(what) => to.write_str(what),
             Self::Empty => to.write_str("there is no statement in it"),
             Self::DataModifyingWith => to.write_str("a data-modifying WITH"),

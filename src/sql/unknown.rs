@@ -1,4 +1,5 @@
-//! What a message is taken for that nobody could judge. It counts as whatever does the most harm.
+//! What a message is taken for that nobody could judge: it may do anything. Whether it wrote, the server is asked
+//! when that matters.
 
 use super::{
     class::{Classification, Command, StatementClass, Verdict, Why},
@@ -16,9 +17,7 @@ impl Classification {
 
     const fn unknown(command: &'static str, why: Why) -> Self {
         let effects = Effects::MAY_WRITE
-            .union(Effects::WRITES)
             .union(Effects::MAY_WRITE_SINCE_END)
-            .union(Effects::WRITES_SINCE_END)
             .union(Effects::SAVEPOINT)
             .union(Effects::TOUCHES_READ_ONLY)
             .union(Effects::TOUCHES_ENCODING);

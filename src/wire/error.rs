@@ -56,4 +56,12 @@ pub enum WireError {
     /// The start-up packet names no user.
     #[error("no PostgreSQL user name specified in startup packet")]
     NoUser,
+    /// During a login something else came than the answer that the server had asked for.
+    #[error("expected password response, got message type {got} of {said} bytes")]
+    ExpectedPassword {
+        /// The type byte.
+        got: u8,
+        /// The length word, as far as it is known.
+        said: u32,
+    },
 }

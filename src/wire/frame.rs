@@ -99,11 +99,20 @@ pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, Fro
     Ok(cut(tag, buffer, body, size(said), want))
 }
 
+/// Whether rows are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rows {
+    /// They are told by their head and pass as they come.
+    Stream,
+    /// A short one is to be seen whole: it may have to be read or rewritten.
+    Held,
+}
+
 /// Cuts the first message off what the server sent.
 ///
 /// # Errors
 /// A length word below 4.
-pub fn cut_backend(buffer: &[u8]) -> Result<Cut<'_, BackendTag>, WireError> {
+pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
     if said < 4 {
@@ -111,6 +120,7 @@ pub fn cut_backend(buffer: &[u8]) -> Result<Cut<'_, BackendTag>, WireError> {
     }
     let tag = BackendTag::from_byte(byte);
     let want = match tag {
+        BackendTag::DataRow if rows == Rows::Held => Want::UpToOrPrefix(BACKEND_HELD, 0),
         BackendTag::DataRow
         | BackendTag::CopyData
         | BackendTag::RowDescription
@@ -237,7 +247,10 @@ mod tests {
             }
         }
         assert_eq!(cut_frontend(b"@", LIMITS), Err(WireError::UnknownFrontendMessage(b'@')));
-        assert!(matches!(cut_backend(b"D\0\0\0\x03"), Err(WireError::BackendLength { said: 3, .. })));
+        assert!(matches!(
+            cut_backend(b"D\0\0\0\x03", Rows::Stream),
+            Err(WireError::BackendLength { said: 3, .. })
+        ));
     }
 
     #[test]
@@ -271,7 +284,7 @@ mod tests {
             if let Ok(Cut::Whole { bytes: frame, body, .. }) = cut_frontend(&bytes, LIMITS) {
                 prop_assert!(frame.len() <= bytes.len() && body.len() + HEADER == frame.len());
             }
-            if let Ok(Cut::Head { length, .. }) = cut_backend(&bytes) {
+            if let Ok(Cut::Head { length, .. }) = cut_backend(&bytes, Rows::Stream) {
                 prop_assert!(length > bytes.len());
             }
         }

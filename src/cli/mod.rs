@@ -1,0 +1,16 @@
+//! The command line: what is typed, what is said to a running proxy, and what people read.
+
+pub mod args;
+mod client;
+mod error;
+mod explain;
+mod settings;
+mod show;
+mod verbs;
+mod when;
+
+pub use args::{Cli, Command};
+pub use error::{CliError, Exit};
+pub use explain::explain;
+pub use settings::{check_config, serve_config};
+pub use verbs::{Caller, freeze, refused, status, thaw};

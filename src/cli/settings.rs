@@ -1,0 +1,42 @@
+//! From what was typed, the environment and the file to a configuration.
+
+use super::{args::ServeArgs, error::CliError};
+use crate::config::{Config, Overrides, RawConfig};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The configuration that `serve` runs on.
+///
+/// # Errors
+/// The file can't be read, or something in it, or typed, is wrong: all faults at once.
+pub fn serve_config(args: ServeArgs, default_state_dir: PathBuf) -> Result<Config, CliError> {
+    let raw = match &args.config {
+        Some(path) => read(path)?,
+        None => RawConfig::default(),
+    };
+    let said = Overrides {
+        listen: args.listen,
+        maintenance_listen: args.maintenance_listen,
+        upstream: args.upstream,
+        state_dir: args.state_dir,
+        control: args.control,
+        http: args.http,
+        threads: args.threads,
+    };
+    Ok(Config::check(raw.overridden_by(said), default_state_dir)?)
+}
+
+/// Looks at a file alone.
+///
+/// # Errors
+/// It can't be read, or something in it is wrong: all faults at once.
+pub fn check_config(path: &Path, default_state_dir: PathBuf) -> Result<Config, CliError> {
+    Ok(Config::check(read(path)?, default_state_dir)?)
+}
+
+fn read(path: &Path) -> Result<RawConfig, CliError> {
+    let text = fs::read_to_string(path).map_err(|source| CliError::File { path: path.into(), source })?;
+    Ok(RawConfig::parse(&text)?)
+}

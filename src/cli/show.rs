@@ -1,0 +1,156 @@
+//! What people read.
+
+use super::error::CliError;
+use crate::{
+    control::{HoldsUp, Status},
+    freeze::Phase,
+};
+use serde_json::Value;
+use std::io::{self, IsTerminal as _, Write as _};
+
+/// Writes a text and a line's end to standard output.
+///
+/// # Errors
+/// Nobody takes it.
+pub(super) fn out(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.write_all(b"\n")?;
+    Ok(out.flush()?)
+}
+
+/// Writes a line of progress to standard error, if a person reads there.
+pub(super) fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        say(text);
+    }
+}
+
+/// Writes a line to standard error.
+pub(super) fn say(text: &str) {
+    let mut err = io::stderr().lock();
+    // Who has closed it does not want to hear.
+    drop(err.write_all(text.as_bytes()).and_then(|()| err.write_all(b"\n")));
+}
+
+/// The status, in some lines.
+pub(super) fn status(status: &Status) -> String {
+    let mut text = String::new();
+    let mut line = |label: &str, value: String| {
+        text.push_str(&format!("{label:<14}{value}\n"));
+    };
+    line("state", headline(status));
+    if let Some(reason) = &status.reason {
+        line("reason", reason.clone());
+    }
+    if let Some(by) = &status.by {
+        line("by", by.clone());
+    }
+    if let Some(since) = status.since {
+        line("since", since.to_string());
+    }
+    if let Some(until) = status.until {
+        line("until", until.to_string());
+    }
+    if let Some(fault) = &status.start_fault {
+        line("started frozen", fault.clone());
+    }
+    let sessions = [
+        (status.sessions, "in all"),
+        (status.writing_transactions, "writing"),
+        (status.unproven, "unproven"),
+        (status.exempt_sessions, "exempt"),
+        (status.readonly_leftovers, "read-only leftovers"),
+    ];
+    let told: Vec<String> = sessions
+        .iter()
+        .enumerate()
+        .filter(|(at, (count, _))| *at == 0 || *count > 0)
+        .map(|(_, (count, what))| format!("{count} {what}"))
+        .collect();
+    line("sessions", told.join(", "));
+    line("refused", format!("{} statements since the start", status.refused_total));
+    line("fence", status.fence.clone());
+    line("server", server(status));
+    if !status.state_durable {
+        line("durable", "no: the state directory is on a volatile file system".into());
+    }
+    for who in status.holding_up.iter().filter(|_| status.state == Phase::Draining) {
+        line("holding up", holding_up(who));
+    }
+    text.trim_end().to_owned()
+}
+
+fn headline(status: &Status) -> String {
+    let state = status.state.as_str();
+    match (status.frozen_at, status.drain_timed_out) {
+        (Some(at), _) => format!("{state} (epoch {}, quiet through the proxy since {at})", status.epoch),
+        (None, true) => format!("{state} (epoch {}; the drain time is over)", status.epoch),
+        (None, false) => format!("{state} (epoch {})", status.epoch),
+    }
+}
+
+fn server(status: &Status) -> String {
+    let checked = match status.quiet.as_str() {
+        "not_checked" => "what goes round the proxy was not looked at",
+        other => other,
+    };
+    match status.upstream_up {
+        Some(true) => format!("{} is up; {checked}", status.upstream),
+        Some(false) => format!("{} CAN'T BE REACHED; {checked}", status.upstream),
+        None => format!("{}; {checked}", status.upstream),
+    }
+}
+
+/// One session that a drain waits for, in one line.
+pub(super) fn holding_up(who: &HoldsUp) -> String {
+    let age = who.age_s.map_or_else(String::new, |age| format!(", open for {age} s"));
+    let gone = if who.client_is_gone { ", its client has gone" } else { "" };
+    let end = who.end_with.as_deref().map_or_else(String::new, |sql| format!("; end it with: {sql}"));
+    let HoldsUp { standing, user, database, application, client, last_command, .. } = who;
+    format!(
+        "{standing}: user {user}, database {database}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
+    )
+}
+
+/// What was refused, the most frequent first.
+pub(super) fn refused(reply: &Value) -> String {
+    let entries = reply.get("refused").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if entries.is_empty() {
+        return "nothing has been refused since the start".into();
+    }
+    let field = |entry: &Value, name: &str| match entry.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+        Some(value) => value.to_string(),
+        None => String::new(),
+    };
+    let columns =
+        ["count", "user", "database", "application", "client", "command", "tables", "first", "last"];
+    let mut rows = vec![columns.map(str::to_uppercase).to_vec()];
+    rows.extend(entries.iter().map(|entry| columns.map(|name| shorten(&field(entry, name))).to_vec()));
+    table(&rows)
+}
+
+/// Instants without their fraction; nothing wider than a column should be.
+fn shorten(text: &str) -> String {
+    let text = match text.split_once('.') {
+        Some((before, rest)) if rest.ends_with('Z') && before.contains('T') => format!("{before}Z"),
+        _ => text.to_owned(),
+    };
+    if text.chars().count() > 40 { format!("{}…", text.chars().take(39).collect::<String>()) } else { text }
+}
+
+fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |at: usize| rows.iter().filter_map(|row| row.get(at)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text.trim_end().to_owned()
+}

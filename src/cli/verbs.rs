@@ -1,0 +1,205 @@
+//! The verbs that speak to a running proxy.
+
+use super::{
+    args::{FreezeArgs, Reach, RefusedArgs, StatusArgs, ThawArgs},
+    client::Client,
+    error::{CliError, Exit},
+    show::{holding_up, out, progress, refused as show_refused, say, status as show_status},
+    when::until,
+};
+use crate::{
+    config::parse_duration,
+    control::{DrainOptions, FreezeCall, OnTimeout, RunningReads, Status, Stragglers, ThawCall, VerbReply},
+    freeze::Phase,
+};
+use jiff::Zoned;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+
+/// How long one question waits for a change.
+const WATCH_MS: u64 = 1_000;
+/// When stragglers are rolled back or reads cancelled, so many more questions are asked before it is given up.
+const PATIENCE: usize = 30;
+
+/// Where and who the caller is; `main` finds that out.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The control socket to use if none is named.
+    pub default_control: PathBuf,
+    /// Who runs this.
+    pub name: String,
+    /// The time, with its zone: for `--until 02:30`.
+    pub now: Zoned,
+}
+
+impl Caller {
+    fn client(&self, reach: &Reach) -> Client {
+        Client::new(reach.control.as_deref().unwrap_or(&self.default_control))
+    }
+}
+
+/// `freeze`.
+///
+/// # Errors
+/// The proxy can't be reached or said no, or something typed is wrong.
+pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError> {
+    let client = caller.client(&args.reach);
+    let usage = |what| move |problem| CliError::Usage { what, problem };
+    let drain = DrainOptions {
+        timeout_ms: parse_duration(&args.drain_timeout)
+            .map_err(usage("--drain-timeout"))
+            .map(|length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX))?,
+        stragglers: args.stragglers.into(),
+        running_reads: args.running_reads.into(),
+        on_timeout: args.on_timeout.into(),
+    };
+    let end = args.until.as_deref().map(|text| until(text, &caller.now)).transpose();
+    let call = FreezeCall {
+        reason: args.reason,
+        by: args.by.unwrap_or_else(|| caller.name.clone()),
+        until: end.map_err(usage("--until"))?,
+        drain,
+    };
+    let reply: VerbReply = client.post("/v1/freeze", &call).await?;
+    if !reply.state_durable {
+        say(
+            "warning: the state directory is on a volatile file system; the freeze would not survive a restart of the machine",
+        );
+    }
+    if args.no_wait {
+        let text = format!("the gate is shut (epoch {}); draining", reply.epoch);
+        out(&if args.reach.json { json!(reply).to_string() } else { text })?;
+        return Ok(Exit::Done);
+    }
+    let waiting = wait(&client, &reply, drain);
+    // What is interrupted is the waiting; the gate stays as it is.
+    tokio::select! {
+        ended = waiting => {
+            let (exit, status) = ended?;
+            tell_freeze(exit, &status, reply.epoch, args.reach.json)?;
+            Ok(exit)
+        }
+        _ = tokio::signal::ctrl_c() => {
+            let status: Status = client.get("/v1/status").await?;
+            say(&format!("interrupted: the proxy is {}; `frostgate thaw` opens it", status.state.as_str()));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
+/// Waits until the freeze has come to its end: frozen, not in time, or overtaken.
+async fn wait(client: &Client, reply: &VerbReply, drain: DrainOptions) -> Result<(Exit, Status), CliError> {
+    let acts = drain.stragglers == Stragglers::Rollback || drain.running_reads == RunningReads::Cancel;
+    let (mut seen, mut patience) = (None::<u64>, PATIENCE);
+    loop {
+        let watching = seen.map_or_else(String::new, |seen| format!("?seen={seen}&wait_ms={WATCH_MS}"));
+        let status: Status = client.get(&format!("/v1/status{watching}")).await?;
+        if status.epoch != reply.epoch {
+            let thawed = drain.on_timeout == OnTimeout::Thaw && status.state == Phase::Open;
+            return Ok((if thawed { Exit::NotInTime } else { Exit::Failure }, status));
+        }
+        match status.state {
+            Phase::Frozen => return Ok((Exit::Done, status)),
+            Phase::Open => return Ok((Exit::Failure, status)),
+            Phase::Draining if status.drain_timed_out && (!acts || patience == 0) => {
+                return Ok((Exit::NotInTime, status));
+            }
+            Phase::Draining if status.drain_timed_out => patience = patience.saturating_sub(1),
+            Phase::Draining => {}
+        }
+        if seen.is_some() {
+            tell_progress(&status);
+        }
+        seen = Some(status.revision);
+    }
+}
+
+fn tell_progress(status: &Status) {
+    let Status { writing_transactions, unproven, settling, .. } = status;
+    progress(&format!("draining: {writing_transactions} writing, {unproven} unproven, {settling} settling"));
+    for who in &status.holding_up {
+        progress(&format!("  {}", holding_up(who)));
+    }
+}
+
+fn tell_freeze(exit: Exit, status: &Status, epoch: u64, as_json: bool) -> Result<(), CliError> {
+    if as_json {
+        return out(&json!(status).to_string());
+    }
+    if exit == Exit::Done {
+        let at = status.frozen_at.map_or_else(String::new, |at| format!(" since {at}"));
+        out(&format!(
+            "frozen (epoch {epoch}){at}: no write passes, and nothing that could still write is running"
+        ))?;
+        return out("the server itself was not checked: what goes round the proxy is not seen");
+    }
+    if exit == Exit::NotInTime && status.state == Phase::Draining {
+        out(&format!(
+            "NOT frozen: the drain time is over, and {} session(s) have not ended; the gate stays shut",
+            status.stragglers
+        ))?;
+        for who in &status.holding_up {
+            out(&format!("  {}", holding_up(who)))?;
+        }
+        return Ok(());
+    }
+    if exit == Exit::NotInTime {
+        return out("NOT frozen: the drain time is over, and the gate was opened again");
+    }
+    out(&format!(
+        "overtaken: the proxy is {} (epoch {}) by another hand",
+        status.state.as_str(),
+        status.epoch
+    ))
+}
+
+/// `thaw`.
+///
+/// # Errors
+/// The proxy can't be reached or said no.
+pub async fn thaw(args: ThawArgs, caller: &Caller) -> Result<Exit, CliError> {
+    let client = caller.client(&args.reach);
+    let by = args.by.unwrap_or_else(|| caller.name.clone());
+    let reply: VerbReply = client.post("/v1/thaw", &ThawCall { reason: args.reason, by }).await?;
+    let told = if reply.changed { "open: writes pass again" } else { "open already" };
+    out(&if args.reach.json { json!(reply).to_string() } else { format!("{told} (epoch {})", reply.epoch) })?;
+    Ok(Exit::Done)
+}
+
+/// `status`.
+///
+/// # Errors
+/// The proxy can't be reached.
+pub async fn status(args: StatusArgs, caller: &Caller) -> Result<Exit, CliError> {
+    let client = caller.client(&args.reach);
+    let mut status: Status = client.get("/v1/status").await?;
+    if let Some(wanted) = args.is {
+        return Ok(if status.state == Phase::from(wanted) { Exit::Done } else { Exit::Failure });
+    }
+    loop {
+        out(&if args.reach.json { json!(status).to_string() } else { show_status(&status) })?;
+        if !args.watch {
+            return Ok(Exit::Done);
+        }
+        let next =
+            async { client.get(&format!("/v1/status?seen={}&wait_ms={WATCH_MS}", status.revision)).await };
+        // What is interrupted is the watching.
+        status = tokio::select! {
+            next = next => next?,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        };
+        if !args.reach.json {
+            out("")?;
+        }
+    }
+}
+
+/// `refused`.
+///
+/// # Errors
+/// The proxy can't be reached.
+pub async fn refused(args: RefusedArgs, caller: &Caller) -> Result<Exit, CliError> {
+    let reply: Value = caller.client(&args.reach).get("/v1/refused").await?;
+    out(&if args.reach.json { reply.to_string() } else { show_refused(&reply) })?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,201 @@
+//! One client from accept to close: greeting, login, relay, and what is left on the server when it has gone.
+
+use crate::{
+    control::Operator,
+    fleet::{Entrance, Identity, Place},
+    net::{
+        Ending, Ends, Greeting, LoggedIn, NetError, Peer, Relay, Stream, Worker, farewell, greet, log_in,
+        send_cancel, turn_away,
+    },
+    session::{FenceKind, Role, Session, SessionSettings},
+    sql::ClientEncoding,
+    wire::{
+        backend::SqlState,
+        startup::{CancelKey, Replication, StartupMessage},
+    },
+};
+use serde_json::json;
+use std::{net::SocketAddr, rc::Rc, sync::Arc};
+use tokio::time::timeout;
+
+/// A connection as it was accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The socket.
+    pub stream: Stream,
+    /// Where it comes from; none for a Unix socket.
+    pub client: Option<SocketAddr>,
+    /// By which door.
+    pub entrance: Entrance,
+}
+
+/// Serves it to its end.
+pub async fn serve(worker: Rc<Worker>, operator: Arc<Operator>, accepted: Accepted) {
+    let id = operator.next_session_id();
+    let client = accepted.client.map_or_else(|| "local".to_owned(), |address| address.to_string());
+    let connection =
+        Connection { worker, operator, accepted: accepted.client, entrance: accepted.entrance, id };
+    match Box::pin(connection.establish(accepted.stream)).await {
+        Ok(Some(relay)) => connection.relay(*relay, &client).await,
+        Ok(None) => {}
+        Err(error) => {
+            tracing::info!(session = id, %client, problem = %chain(&error), "no session came about")
+        }
+    }
+}
+
+struct Connection {
+    worker: Rc<Worker>,
+    operator: Arc<Operator>,
+    accepted: Option<SocketAddr>,
+    entrance: Entrance,
+    id: u64,
+}
+
+impl Connection {
+    /// From the first byte to a session; the client has been told if there is none.
+    async fn establish(&self, mut stream: Stream) -> Result<Option<Box<Established>>, NetError> {
+        let limit = self.worker.shared.config.limits.login_timeout;
+        let established = timeout(limit, self.log_in(&mut stream)).await;
+        let result =
+            established.unwrap_or_else(|_| Err(NetError::LoginTimeout { limit_ms: limit.as_millis() }));
+        match result {
+            Ok(None) => Ok(None),
+            Ok(Some((server, place, message, login))) => {
+                Ok(Some(Box::new(Established { client: stream, server, place, message, login })))
+            }
+            Err(error) => {
+                self.operator.note_login(false);
+                self.say_why(&mut stream, &error).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn log_in(
+        &self,
+        client: &mut Stream,
+    ) -> Result<Option<(Stream, Place, StartupMessage, LoggedIn)>, NetError> {
+        let (message, from_client) = match greet(client).await? {
+            Greeting::Nothing => return Ok(None),
+            Greeting::Cancel(key) => {
+                self.cancel(&key).await;
+                return Ok(None);
+            }
+            Greeting::Session(message, from_client) => (message, from_client),
+        };
+        let connected = self.worker.shared.upstream.connect().await;
+        self.operator.note_upstream(connected.is_ok());
+        let (mut server, place) = connected?;
+        let Some(login) = log_in(client, &mut server, &message, from_client).await? else {
+            self.operator.note_login(false);
+            return Ok(None);
+        };
+        self.operator.note_login(true);
+        Ok(Some((server, place, message, login)))
+    }
+
+    /// A key that no session of ours has is answered by silence, as the server does.
+    async fn cancel(&self, key: &CancelKey) {
+        let Some(record) = self.worker.shared.switch.roster().by_cancel_key(key) else { return };
+        let sent = send_cancel(&self.worker.shared.upstream, &record.identity.place, key).await;
+        if let Err(error) = sent {
+            tracing::warn!(session = record.identity.id, %error, "a cancel request did not reach the server");
+        }
+    }
+
+    async fn say_why(&self, client: &mut Stream, error: &NetError) {
+        let shared = &self.worker.shared;
+        match error {
+            NetError::Lost { peer: Peer::Client, .. } | NetError::Closed { peer: Peer::Client } => {}
+            // While frozen an absent server is expected: clients read the operator's words.
+            NetError::Unreachable { .. } if shared.switch.gate().is_shut() => {
+                let words = crate::session::Words::new(&shared.switch.state(), &shared.config.refusal);
+                turn_away(client, SqlState::CANNOT_CONNECT_NOW, &error.client_text(), &words.detail).await;
+            }
+            _ => turn_away(client, error.sql_state(), &error.client_text(), "").await,
+        }
+    }
+
+    async fn relay(&self, established: Established, client_name: &str) {
+        let Established { client, server, place, message, login } = established;
+        let shared = &self.worker.shared;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (user, database) = (text(message.user()), text(message.database()));
+        let application = login.parameter("application_name").map(text).unwrap_or_default();
+        let identity = Identity {
+            id: self.id,
+            user: user.clone(),
+            database: database.clone(),
+            client: self.accepted,
+            entrance: self.entrance,
+            since: self.operator.now(),
+            cancel_key: login.cancel_key.clone(),
+            place,
+        };
+        let record = shared.switch.roster().enter(identity, &application);
+        tracing::info!(
+            session = self.id,
+            client = client_name,
+            user,
+            database,
+            application,
+            "session begins"
+        );
+        if self.entrance == Entrance::Maintenance {
+            let who =
+                json!({ "session": self.id, "user": user, "database": database, "client": client_name });
+            self.operator.tell("maintenance_login", who);
+        }
+        let session = Session::new(self.settings(&message, &login), shared.switch.gate());
+        let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
+        let relay = Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends);
+        let (result, ending) = relay.run().await;
+        match result {
+            Ok(()) => tracing::info!(session = self.id, "session ends"),
+            Err(error) => tracing::warn!(session = self.id, problem = %chain(&error), "session ends"),
+        }
+        if let Ending::ServerLeft(server) = ending {
+            farewell(server, &shared.upstream, &record).await;
+        }
+        shared.switch.roster().leave(self.id);
+        shared.switch.stir();
+    }
+
+    fn settings(&self, message: &StartupMessage, login: &LoggedIn) -> SessionSettings {
+        let replication = message.replication();
+        SessionSettings {
+            role: match self.entrance {
+                Entrance::Ordinary => Role::Ordinary,
+                Entrance::Maintenance => Role::Exempt,
+            },
+            replication,
+            fence: match replication {
+                Replication::None | Replication::Database => FenceKind::Session,
+                Replication::Physical => FenceKind::None,
+            },
+            encoding: login
+                .parameter("client_encoding")
+                .map_or(ClientEncoding::Uncertain, ClientEncoding::from_name),
+            default_read_only: login.parameter("default_transaction_read_only").map(|value| value == b"on"),
+            process_id: login.cancel_key.as_ref().map_or(0, |key| key.process_id),
+            asks_process: false,
+            advertise_read_only: self.worker.shared.config.advertise_read_only,
+        }
+    }
+}
+
+/// Both sides logged in to each other.
+struct Established {
+    client: Stream,
+    server: Stream,
+    place: Place,
+    message: StartupMessage,
+    login: LoggedIn,
+}
+
+/// An error's text and those of its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -1,0 +1,120 @@
+//! What can be asked of a running proxy, and what it answers: the words on the control socket.
+
+use crate::{freeze::Phase, observe::Entry};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// `freeze`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeCall {
+    /// Why.
+    pub reason: String,
+    /// Who asks.
+    pub by: String,
+    /// When it should be over.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// How to wait for the drain.
+    #[serde(default)]
+    pub drain: DrainOptions,
+}
+
+/// How a drain is waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DrainOptions {
+    /// After this what has not ended is a straggler.
+    pub timeout_ms: u64,
+    /// What becomes of transactions that wrote.
+    pub stragglers: Stragglers,
+    /// What becomes of reads that began before the fence.
+    pub running_reads: RunningReads,
+    /// What becomes of the freeze.
+    pub on_timeout: OnTimeout,
+}
+
+impl Default for DrainOptions {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 30_000,
+            stragglers: Stragglers::Keep,
+            running_reads: RunningReads::Wait,
+            on_timeout: OnTimeout::Stay,
+        }
+    }
+}
+
+impl DrainOptions {
+    /// The drain time.
+    pub fn timeout(&self) -> Duration {
+        Duration::from_millis(self.timeout_ms)
+    }
+}
+
+/// What becomes of a transaction that wrote and has not ended in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stragglers {
+    /// It may go on; the state stays `draining` until it has ended.
+    Keep,
+    /// It is rolled back and its connection ended.
+    Rollback,
+}
+
+/// What becomes of a read that began before the fence and has not ended in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RunningReads {
+    /// It may go on; the state stays `draining` until it has ended.
+    Wait,
+    /// It is cancelled; its connection stays.
+    Cancel,
+}
+
+/// What becomes of the freeze when the drain time is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTimeout {
+    /// The gate stays shut.
+    Stay,
+    /// It is opened again.
+    Thaw,
+}
+
+/// `thaw`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThawCall {
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who asks.
+    #[serde(default)]
+    pub by: String,
+}
+
+/// What `freeze` and `thaw` answer at once: the gate has moved, and the state is on disk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct VerbReply {
+    /// Where the proxy stands now.
+    pub state: Phase,
+    /// Version of the state.
+    pub epoch: u64,
+    /// Whether the verb changed the state, or found it so.
+    pub changed: bool,
+    /// Whether the state is on a disk that survives a restart of the machine.
+    pub state_durable: bool,
+}
+
+/// What `refused` answers.
+#[derive(Debug, Clone, Serialize)]
+pub struct RefusedReply {
+    /// All that was refused since the start.
+    pub total: u64,
+    /// By kind, the most frequent first.
+    pub refused: Vec<Entry>,
+    /// Counted by kinds that had to make room.
+    pub forgotten: u64,
+}

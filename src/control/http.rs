@@ -1,0 +1,133 @@
+//! How the verbs are reached: HTTP on the control socket, which may change the state, and on the HTTP port,
+//! which only tells.
+
+use super::{
+    command::{FreezeCall, ThawCall},
+    error::ControlError,
+    operator::Operator,
+};
+use axum::{
+    Json, Router,
+    extract::{Query, State},
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    time::timeout,
+};
+
+/// The longest that one request waits for a change.
+const WAIT_LIMIT_MS: u64 = 30_000;
+
+type Shared = State<Arc<Operator>>;
+
+/// What the HTTP port serves.
+pub fn public_routes(operator: Arc<Operator>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/livez", get(async || "ok\n"))
+        .route("/readyz", get(async || "ok\n"))
+        .route("/v1/status", get(status))
+        .with_state(operator)
+}
+
+/// What the control socket serves.
+pub fn control_routes(operator: Arc<Operator>) -> Router {
+    let verbs = Router::new()
+        .route("/v1/freeze", post(freeze))
+        .route("/v1/thaw", post(thaw))
+        .route("/v1/refused", get(refused))
+        .with_state(Arc::clone(&operator));
+    public_routes(operator).merge(verbs)
+}
+
+/// Serves on a TCP port until the process ends.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve_tcp(listener: TcpListener, routes: Router) -> Result<(), ControlError> {
+    let served = axum::serve(listener, routes).await;
+    served.map_err(|source| ControlError::Serve { what: "the HTTP port".into(), source })
+}
+
+/// Serves on a Unix socket until the process ends.
+///
+/// # Errors
+/// The listener failed.
+pub async fn serve_unix(listener: UnixListener, routes: Router) -> Result<(), ControlError> {
+    let served = axum::serve(listener, routes).await;
+    served.map_err(|source| ControlError::Serve { what: "the control socket".into(), source })
+}
+
+async fn metrics(State(operator): Shared) -> Response {
+    match operator.metrics() {
+        Ok(page) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], page).into_response(),
+        Err(problem) => (StatusCode::INTERNAL_SERVER_ERROR, problem).into_response(),
+    }
+}
+
+/// With `seen`, the answer waits until the revision is another one, up to `wait_ms`.
+#[derive(Debug, Deserialize)]
+struct Watching {
+    seen: Option<u64>,
+    #[serde(default)]
+    wait_ms: u64,
+}
+
+async fn status(State(operator): Shared, Query(watching): Query<Watching>) -> Response {
+    if let Some(seen) = watching.seen {
+        let waiting = async {
+            loop {
+                let stirred = operator.switch.stirred();
+                if operator.switch.gate().pack() != seen {
+                    return;
+                }
+                stirred.await;
+            }
+        };
+        let limit = Duration::from_millis(watching.wait_ms.min(WAIT_LIMIT_MS));
+        // Whether something changed or the time is over, what is told is how things stand.
+        drop(timeout(limit, waiting).await);
+    }
+    Json(operator.status()).into_response()
+}
+
+async fn freeze(State(operator): Shared, Json(call): Json<FreezeCall>) -> Response {
+    answer(operator.freeze(call).await)
+}
+
+async fn thaw(State(operator): Shared, Json(call): Json<ThawCall>) -> Response {
+    answer(operator.thaw(call).await)
+}
+
+async fn refused(State(operator): Shared) -> Response {
+    Json(operator.refused()).into_response()
+}
+
+fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
+    match done {
+        Ok(reply) => Json(reply).into_response(),
+        Err(error) => {
+            let code = match error {
+                ControlError::Words { .. } => StatusCode::BAD_REQUEST,
+                ControlError::ExemptTransactionOpen { .. } => StatusCode::CONFLICT,
+                ControlError::NotKept { .. } | ControlError::Serve { .. } => {
+                    StatusCode::INTERNAL_SERVER_ERROR
+                }
+            };
+            let text = with_sources(&error);
+            (code, Json(json!({ "error": text, "exit": error.exit_code() }))).into_response()
+        }
+    }
+}
+
+/// An error's text and those of its causes.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

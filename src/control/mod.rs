@@ -1,0 +1,17 @@
+//! The operator's verbs, each once: what can be asked (`command`), how it is done (`operator`, `drain`), what is
+//! told (`status`), and how it is reached (`http`).
+
+mod command;
+mod drain;
+mod error;
+mod http;
+mod operator;
+mod status;
+
+pub use command::{
+    DrainOptions, FreezeCall, OnTimeout, RefusedReply, RunningReads, Stragglers, ThawCall, VerbReply,
+};
+pub use error::ControlError;
+pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
+pub use operator::{AuditSink, Clock, Operator, OperatorParts};
+pub use status::{HoldsUp, Status};

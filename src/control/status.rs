@@ -1,0 +1,118 @@
+//! What is told of the proxy: to people, to programs, to Prometheus. One look at the switch and the roster.
+
+use crate::{
+    fleet::SessionRecord,
+    freeze::{Phase, Standing},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// The answer to `status`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// Where the proxy stands.
+    pub state: Phase,
+    /// Version of the state.
+    pub epoch: u64,
+    /// Changes with everything that a waiting operator would want to see.
+    pub revision: u64,
+    /// The operator's words; none while open.
+    pub reason: Option<String>,
+    /// Who froze it.
+    pub by: Option<String>,
+    /// Since when the gate is shut.
+    pub since: Option<Timestamp>,
+    /// When it should open.
+    pub until: Option<Timestamp>,
+    /// Since when nothing is left that could write.
+    pub frozen_at: Option<Timestamp>,
+    /// Why the proxy started frozen, if it was not an operator who wanted that.
+    pub start_fault: Option<String>,
+    /// All sessions.
+    pub sessions: usize,
+    /// Sessions that have not met the gate yet, or whose fence is on its way.
+    pub settling: usize,
+    /// Transactions that wrote before the gate shut, or write while it is open.
+    pub writing_transactions: usize,
+    /// Transactions that may have written.
+    pub unproven: usize,
+    /// What had not ended when the drain time was over, and has not since.
+    pub stragglers: usize,
+    /// Transactions that stay read-only to their end though the gate is open.
+    pub readonly_leftovers: usize,
+    /// Sessions of the maintenance listener.
+    pub exempt_sessions: usize,
+    /// Statements refused since the start.
+    pub refused_total: u64,
+    /// `session`, `transaction` or `none`.
+    pub fence: String,
+    /// `verified`, `violated` or `not_checked`.
+    pub quiet: String,
+    /// Whether the state survives a restart of the machine.
+    pub state_durable: bool,
+    /// Where the server is.
+    pub upstream: String,
+    /// Whether it could be reached when it was last tried.
+    pub upstream_up: Option<bool>,
+    /// Whether the drain time is over.
+    pub drain_timed_out: bool,
+    /// Who holds the drain up; while open, who has written and not ended.
+    pub holding_up: Vec<HoldsUp>,
+    /// The proxy's version.
+    pub version: String,
+}
+
+/// A session that something waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HoldsUp {
+    /// The proxy's number for it.
+    pub session: u64,
+    /// The server's process id.
+    pub pid: Option<u32>,
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// The name that the client gives itself.
+    pub application: String,
+    /// Where it comes from.
+    pub client: String,
+    /// `writing`, `unproven` or `settling`.
+    pub standing: String,
+    /// For how long its transaction has been open, in seconds.
+    pub age_s: Option<u64>,
+    /// The command word of its last statement.
+    pub last_command: String,
+    /// Whether its client has gone, and only the server is still at it.
+    pub client_is_gone: bool,
+    /// The SQL that ends it, for the server.
+    pub end_with: Option<String>,
+}
+
+impl HoldsUp {
+    /// What is told of a session, if it holds something up.
+    pub(super) fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
+        let standing = match record.report().standing {
+            Standing::Quiet => return None,
+            Standing::Settling => "settling",
+            Standing::Unproven => "unproven",
+            Standing::Writing => "writing",
+        };
+        let who = &record.identity;
+        let pid = who.cancel_key.as_ref().map(|key| key.process_id);
+        let now = u64::try_from(now.as_second()).unwrap_or(0);
+        Some(Self {
+            session: who.id,
+            pid,
+            user: who.user.clone(),
+            database: who.database.clone(),
+            application: record.application().to_string(),
+            client: who.client.map_or_else(|| "local".to_owned(), |address| address.to_string()),
+            standing: standing.into(),
+            age_s: record.transaction_since().map(|since| now.saturating_sub(since)),
+            last_command: record.last_command().into(),
+            client_is_gone: record.is_client_gone(),
+            end_with: pid.map(|pid| format!("SELECT pg_terminate_backend({pid});")),
+        })
+    }
+}

@@ -1,0 +1,231 @@
+//! Accepting: each door's loop, the limit on connections, a pause when descriptors run out, and the way to the
+//! worker that has least to do.
+
+use crate::{
+    config::Address,
+    connection::Accepted,
+    fleet::Entrance,
+    net::{Stream, turn_away},
+    wire::backend::SqlState,
+};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    os::unix::{fs::FileTypeExt as _, net::UnixStream as StdUnixStream},
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::mpsc,
+    time::{sleep, timeout},
+};
+
+/// Pause after an accept that failed for want of descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(100);
+/// Connections on their way to one worker.
+pub const HANDOVER_LIMIT: usize = 1024;
+/// For telling a client that there are too many.
+const TURN_AWAY_LIMIT: Duration = Duration::from_secs(1);
+
+/// A connection on its way to a worker: a socket that no runtime has, so that the worker's can take it.
+#[derive(Debug)]
+pub struct Handover {
+    /// The socket.
+    pub socket: Socket,
+    /// Where it comes from.
+    pub client: Option<SocketAddr>,
+    /// By which door.
+    pub entrance: Entrance,
+    /// Counted as long as it lives.
+    pub place: PlaceTaken,
+}
+
+/// A socket without a runtime.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP.
+    Tcp(std::net::TcpStream),
+    /// A Unix socket.
+    Unix(StdUnixStream),
+}
+
+impl Handover {
+    /// Gives the socket to the runtime that this is called in.
+    ///
+    /// # Errors
+    /// The runtime would not take it.
+    pub fn take(self) -> io::Result<(Accepted, PlaceTaken)> {
+        let stream = match self.socket {
+            Socket::Tcp(socket) => Stream::Tcp(tokio::net::TcpStream::from_std(socket)?),
+            Socket::Unix(socket) => Stream::Unix(tokio::net::UnixStream::from_std(socket)?),
+        };
+        Ok((Accepted { stream, client: self.client, entrance: self.entrance }, self.place))
+    }
+}
+
+/// One worker as the listeners see it.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    /// The way to it.
+    pub sender: mpsc::Sender<Handover>,
+    /// Connections that it has.
+    pub load: Arc<AtomicUsize>,
+}
+
+/// One connection's place among those that are allowed.
+#[derive(Debug)]
+pub struct PlaceTaken {
+    all: Arc<AtomicUsize>,
+    desk: Arc<AtomicUsize>,
+}
+
+impl Drop for PlaceTaken {
+    fn drop(&mut self) {
+        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.desk.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// All workers, and the limit that holds for them together.
+#[derive(Debug, Clone)]
+pub struct Desks {
+    desks: Vec<Desk>,
+    all: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+impl Desks {
+    /// Workers that may have so many connections between them.
+    pub fn new(desks: Vec<Desk>, limit: usize) -> Self {
+        Self { desks, all: Arc::default(), limit }
+    }
+
+    /// A place at the worker that has least to do.
+    fn place(&self) -> Option<(&Desk, PlaceTaken)> {
+        let desk = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed))?;
+        let before = self.all.fetch_add(1, Ordering::Relaxed);
+        desk.load.fetch_add(1, Ordering::Relaxed);
+        let place = PlaceTaken { all: Arc::clone(&self.all), desk: Arc::clone(&desk.load) };
+        (before < self.limit).then_some((desk, place))
+    }
+
+    async fn hand_over(&self, socket: io::Result<Socket>, client: Option<SocketAddr>, entrance: Entrance) {
+        let socket = match socket {
+            Ok(socket) => socket,
+            Err(error) => return tracing::warn!(%error, "a connection was lost while it was accepted"),
+        };
+        match self.place() {
+            Some((desk, place)) => {
+                let handover = Handover { socket, client, entrance, place };
+                if desk.sender.send(handover).await.is_err() {
+                    tracing::info!("a connection came while Frostgate was stopping");
+                }
+            }
+            None => drop(tokio::spawn(too_many(socket, self.limit))),
+        }
+    }
+}
+
+/// Nobody waits for a client that is told to go.
+async fn too_many(socket: Socket, limit: usize) {
+    let stream = match socket {
+        Socket::Tcp(socket) => tokio::net::TcpStream::from_std(socket).map(Stream::Tcp),
+        Socket::Unix(socket) => tokio::net::UnixStream::from_std(socket).map(Stream::Unix),
+    };
+    tracing::warn!(limit, "a connection was turned away: max_connections is reached");
+    if let Ok(mut stream) = stream {
+        let detail = format!("Frostgate's limits.max_connections is {limit}.");
+        let told = turn_away(
+            &mut stream,
+            SqlState::TOO_MANY_CONNECTIONS,
+            "sorry, too many clients already",
+            &detail,
+        );
+        drop(timeout(TURN_AWAY_LIMIT, told).await);
+    }
+}
+
+/// An open door.
+#[derive(Debug)]
+pub enum Door {
+    /// TCP.
+    Tcp(TcpListener),
+    /// A Unix socket.
+    Unix(UnixListener),
+}
+
+impl Door {
+    /// Listens on an address. A socket that nobody listens on any more is replaced; `mode` is the new one's.
+    ///
+    /// # Errors
+    /// The address is in use, or can't be had.
+    pub async fn open(address: &Address, mode: u32) -> io::Result<Self> {
+        match address {
+            Address::Tcp { host, port } => Ok(Self::Tcp(TcpListener::bind((host.as_str(), *port)).await?)),
+            Address::Unix(path) => Ok(Self::Unix(bind_unix(path, mode)?)),
+        }
+    }
+
+    /// Where it listens, with the port that was taken.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().map_or_else(|e| e.to_string(), |a| a.to_string()),
+            Self::Unix(listener) => {
+                let address = listener.local_addr().ok();
+                let path = address.as_ref().and_then(|a| a.as_pathname());
+                path.map_or_else(|| "a socket".to_owned(), |path| path.display().to_string())
+            }
+        }
+    }
+
+    /// Accepts until it is dropped.
+    pub async fn run(self, entrance: Entrance, desks: Desks) {
+        loop {
+            let accepted = match &self {
+                Self::Tcp(listener) => listener.accept().await.map(|(stream, client)| {
+                    let tuned = stream.set_nodelay(true).and_then(|()| stream.into_std()).map(Socket::Tcp);
+                    (tuned, Some(client))
+                }),
+                Self::Unix(listener) => {
+                    listener.accept().await.map(|(stream, _)| (stream.into_std().map(Socket::Unix), None))
+                }
+            };
+            match accepted {
+                Ok((socket, client)) => desks.hand_over(socket, client, entrance).await,
+                Err(error) => {
+                    tracing::warn!(%error, "accepting failed");
+                    sleep(BACK_OFF).await;
+                }
+            }
+        }
+    }
+}
+
+/// Binds a Unix socket whose mode is right from its first moment.
+///
+/// # Errors
+/// Somebody listens there, or something else than a socket is there.
+pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
+    if let Ok(data) = fs::symlink_metadata(path) {
+        if !data.file_type().is_socket() {
+            return Err(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "there is a file of that name, not a socket",
+            ));
+        }
+        if StdUnixStream::connect(path).is_ok() {
+            return Err(io::Error::new(io::ErrorKind::AddrInUse, "somebody listens there already"));
+        }
+        fs::remove_file(path)?;
+    }
+    // The mask is the process's; this is called before any other thread makes files.
+    let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o777 & !mode));
+    let bound = UnixListener::bind(path);
+    rustix::process::umask(before);
+    bound
+}

@@ -1,0 +1,127 @@
+//! One direction of a relay: bytes that could not be judged yet, the rest of a message that passes unseen, and
+//! bytes that the receiver has not taken yet.
+
+use super::stream::Stream;
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+use tokio::io::AsyncWrite as _;
+
+/// Memory that is kept for the next time when a buffer has run empty; more is given back.
+const KEPT: usize = 1024;
+
+/// Bytes on their way to a receiver.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    bytes: Vec<u8>,
+    sent: usize,
+}
+
+impl Outbound {
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// How much waits.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.sent)
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// Sends `last` behind what waits, without copying it if nothing does. What the receiver does not take now
+    /// waits.
+    pub(super) fn send(&mut self, cx: &mut Context<'_>, to: &mut Stream, last: &[u8]) -> io::Result<()> {
+        if !self.is_empty() {
+            self.push(last);
+            return self.flush(cx, to);
+        }
+        let mut rest = last;
+        while !rest.is_empty() {
+            match Pin::new(&mut *to).poll_write(cx, rest) {
+                Poll::Ready(taken) => rest = rest.get(taken?..).unwrap_or_default(),
+                Poll::Pending => {
+                    self.push(rest);
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends what waits, as far as the receiver takes it.
+    pub(super) fn flush(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<()> {
+        while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
+            match Pin::new(&mut *to).poll_write(cx, rest) {
+                Poll::Ready(taken) => self.sent = self.sent.saturating_add(taken?),
+                Poll::Pending => return Ok(()),
+            }
+        }
+        self.bytes.clear();
+        self.bytes.shrink_to(KEPT);
+        self.sent = 0;
+        Ok(())
+    }
+}
+
+/// What has come from a sender and has not been dealt with.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    /// The front of a message that is not whole yet, or one that waits.
+    carry: Vec<u8>,
+    /// Bytes still to come of a message whose fate is known.
+    pub(super) passing: usize,
+    pub(super) passes: Passing,
+    /// The sender will send no more.
+    pub(super) is_ended: bool,
+}
+
+/// What becomes of the rest of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Passing {
+    #[default]
+    On,
+    Nowhere,
+}
+
+impl Inbound {
+    pub(super) fn with(carry: Vec<u8>) -> Self {
+        Self { carry, ..Self::default() }
+    }
+
+    /// So many of the next bytes belong to the message that passes.
+    pub(super) fn pass(&mut self, here: usize) -> usize {
+        let passed = self.passing.min(here);
+        self.passing = self.passing.saturating_sub(passed);
+        passed
+    }
+
+    pub(super) fn has_carry(&self) -> bool {
+        !self.carry.is_empty()
+    }
+
+    /// Puts what has just come behind what is carried; gives it all.
+    pub(super) fn take_with(&mut self, chunk: &[u8]) -> Vec<u8> {
+        let mut all = std::mem::take(&mut self.carry);
+        all.extend_from_slice(chunk);
+        all
+    }
+
+    /// Keeps what was not dealt with of what [`Inbound::take_with`] gave.
+    pub(super) fn put_back(&mut self, mut all: Vec<u8>, dealt_with: usize) {
+        all.drain(..dealt_with.min(all.len()));
+        if all.is_empty() {
+            all.shrink_to(KEPT);
+        }
+        self.carry = all;
+    }
+
+    /// Keeps the end of a chunk.
+    pub(super) fn keep(&mut self, rest: &[u8]) {
+        self.carry.extend_from_slice(rest);
+    }
+}

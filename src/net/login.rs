@@ -1,0 +1,259 @@
+//! From a client's first byte to its session: the start-up packet, the way to the server, and the server's own
+//! authentication, relayed as it is. Nothing here is decided but who may speak when.
+
+use super::{
+    error::{NetError, Peer},
+    stream::Stream,
+};
+use crate::wire::{
+    BackendTag, Cut,
+    backend::{ErrorText, SqlState, error_response},
+    backend::{Severity, read_parameter_status},
+    frame::{Rows, cut_backend},
+    startup::{self, CancelKey, StartupMessage, StartupPacket},
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+/// A client may ask for encryption so many times: once for TLS, once for GSSAPI.
+const ENCRYPTION_REQUESTS: usize = 2;
+/// Bytes read at a time during a login.
+const READ_AT_ONCE: usize = 8 * 1024;
+/// A server says far less before its first ReadyForQuery.
+const LOGIN_LIMIT: usize = 1024 * 1024;
+/// The longest password or SASL message. Source: `PG_MAX_AUTH_TOKEN_LENGTH`, `libpq/auth.h`.
+const AUTH_TOKEN_LIMIT: u32 = 65_535;
+
+/// What a client came for.
+#[derive(Debug)]
+pub enum Greeting {
+    /// A session; bytes that came behind the packet are kept.
+    Session(StartupMessage, Vec<u8>),
+    /// To cancel another session's statement.
+    Cancel(CancelKey),
+    /// It left without a word, as health checks do.
+    Nothing,
+}
+
+/// Reads the first packets of a connection. SSLRequest and GSSENCRequest are answered `N`.
+///
+/// # Errors
+/// Garbage, or the socket failed.
+pub async fn greet(client: &mut Stream) -> Result<Greeting, NetError> {
+    let lost = |source| NetError::Lost { peer: Peer::Client, source };
+    let (mut bytes, mut requests) = (Vec::new(), 0_usize);
+    loop {
+        let read =
+            startup::read(&bytes).map_err(|source| NetError::Protocol { peer: Peer::Client, source })?;
+        match read {
+            None => {
+                if client.read_buf(&mut bytes).await.map_err(lost)? == 0 {
+                    if bytes.is_empty() {
+                        return Ok(Greeting::Nothing);
+                    }
+                    return Err(NetError::Closed { peer: Peer::Client });
+                }
+            }
+            Some((StartupPacket::StartupMessage(message), length)) => {
+                return Ok(Greeting::Session(message, bytes.split_off(length)));
+            }
+            Some((StartupPacket::CancelRequest(key), _)) => return Ok(Greeting::Cancel(key)),
+            Some((StartupPacket::SslRequest | StartupPacket::GssEncRequest, length)) => {
+                requests = requests.saturating_add(1);
+                if requests > ENCRYPTION_REQUESTS {
+                    return Err(NetError::RepeatedRequest);
+                }
+                bytes.drain(..length);
+                client.write_all(b"N").await.map_err(lost)?;
+            }
+        }
+    }
+}
+
+/// A session that the server has let in.
+#[derive(Debug)]
+pub struct LoggedIn {
+    /// What was read of the server behind its first ReadyForQuery.
+    pub from_server: Vec<u8>,
+    /// What was read of the client behind its login.
+    pub from_client: Vec<u8>,
+    /// Cancels its statements.
+    pub cancel_key: Option<CancelKey>,
+    /// `client_encoding`, `default_transaction_read_only`, `application_name`: what a session must know.
+    pub parameters: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl LoggedIn {
+    /// What the server reported of a setting.
+    pub fn parameter(&self, name: &str) -> Option<&[u8]> {
+        let found = self.parameters.iter().rev().find(|(n, _)| n == name.as_bytes());
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
+/// Who is to speak next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Speaks {
+    Server,
+    /// The server has asked for a password or a SASL message.
+    Client,
+}
+
+/// Relays the server's authentication. `None`: the server would not have the client, and has told it why.
+///
+/// # Errors
+/// A socket failed, or a peer broke the protocol.
+pub async fn log_in(
+    client: &mut Stream,
+    server: &mut Stream,
+    message: &StartupMessage,
+    from_client: Vec<u8>,
+) -> Result<Option<LoggedIn>, NetError> {
+    let lost_server = |source| NetError::Lost { peer: Peer::Server, source };
+    let lost_client = |source| NetError::Lost { peer: Peer::Client, source };
+    server.write_all(&message.encode()).await.map_err(lost_server)?;
+    let mut login = Login { from_client, ..Login::default() };
+    loop {
+        let answered = login.hear()?;
+        if !login.to_client.is_empty() {
+            client.write_all(&login.to_client).await.map_err(lost_client)?;
+            login.to_client.clear();
+        }
+        match answered {
+            Heard::Ready => return Ok(Some(login.into_logged_in())),
+            Heard::More if login.speaks == Speaks::Server => {
+                login.from_server.reserve(READ_AT_ONCE);
+                let read = server.read_buf(&mut login.from_server).await.map_err(lost_server)?;
+                if read == 0 && login.was_refused {
+                    return Ok(None);
+                }
+                if read == 0 || login.from_server.len() > LOGIN_LIMIT {
+                    return Err(NetError::Closed { peer: Peer::Server });
+                }
+            }
+            Heard::More => {
+                let Some(answer) = login.answer()? else {
+                    if client.read_buf(&mut login.from_client).await.map_err(lost_client)? == 0 {
+                        return Err(NetError::Closed { peer: Peer::Client });
+                    }
+                    continue;
+                };
+                server.write_all(&answer).await.map_err(lost_server)?;
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Ready,
+    More,
+}
+
+#[derive(Debug)]
+struct Login {
+    speaks: Speaks,
+    from_server: Vec<u8>,
+    from_client: Vec<u8>,
+    to_client: Vec<u8>,
+    cancel_key: Option<CancelKey>,
+    parameters: Vec<(Vec<u8>, Vec<u8>)>,
+    was_refused: bool,
+}
+
+impl Default for Login {
+    fn default() -> Self {
+        Self {
+            speaks: Speaks::Server,
+            from_server: Vec::new(),
+            from_client: Vec::new(),
+            to_client: Vec::new(),
+            cancel_key: None,
+            parameters: Vec::new(),
+            was_refused: false,
+        }
+    }
+}
+
+impl Login {
+    /// Takes in what the server has said.
+    fn hear(&mut self) -> Result<Heard, NetError> {
+        let mut dealt_with = 0_usize;
+        let mut heard = Heard::More;
+        while let Some(rest) = self.from_server.get(dealt_with..) {
+            let cut = cut_backend(rest, Rows::Stream)
+                .map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
+            // What is too long to be held is no message of a login but a notice: wait for all of it.
+            let Cut::Whole { tag, bytes, body } = cut else { break };
+            dealt_with = dealt_with.saturating_add(bytes.len());
+            self.to_client.extend_from_slice(bytes);
+            match tag {
+                BackendTag::Authentication => self.speaks = speaks_after(body),
+                BackendTag::BackendKeyData => self.cancel_key = CancelKey::read(body),
+                BackendTag::ParameterStatus => {
+                    if let Some((name, value)) = read_parameter_status(body) {
+                        self.parameters.push((name.to_vec(), value.to_vec()));
+                    }
+                }
+                BackendTag::ErrorResponse => self.was_refused = true,
+                BackendTag::ReadyForQuery => heard = Heard::Ready,
+                _ => {}
+            }
+            if heard == Heard::Ready {
+                break;
+            }
+        }
+        self.from_server.drain(..dealt_with);
+        Ok(heard)
+    }
+
+    /// The client's answer to the server's question, when it is all there.
+    fn answer(&mut self) -> Result<Option<Vec<u8>>, NetError> {
+        let Some((tag, length)) = password_header(&self.from_client) else { return Ok(None) };
+        if tag != b'p' || !(4..=AUTH_TOKEN_LIMIT).contains(&length) {
+            let source = crate::wire::WireError::ExpectedPassword { got: tag, said: length };
+            return Err(NetError::Protocol { peer: Peer::Client, source });
+        }
+        let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1);
+        if self.from_client.len() < whole {
+            return Ok(None);
+        }
+        let rest = self.from_client.split_off(whole);
+        self.speaks = Speaks::Server;
+        Ok(Some(std::mem::replace(&mut self.from_client, rest)))
+    }
+
+    fn into_logged_in(self) -> LoggedIn {
+        LoggedIn {
+            from_server: self.from_server,
+            from_client: self.from_client,
+            cancel_key: self.cancel_key,
+            parameters: self.parameters,
+        }
+    }
+}
+
+/// Source: manual, "Message Formats", the Authentication messages: Ok (0) and SASLFinal (12) ask for nothing.
+fn speaks_after(body: &[u8]) -> Speaks {
+    match body.first_chunk::<4>().map(|word| u32::from_be_bytes(*word)) {
+        Some(0 | 12) | None => Speaks::Server,
+        Some(_) => Speaks::Client,
+    }
+}
+
+fn password_header(bytes: &[u8]) -> Option<(u8, u32)> {
+    let (&tag, rest) = bytes.split_first()?;
+    if tag != b'p' {
+        return Some((tag, 0));
+    }
+    rest.first_chunk::<4>().map(|word| (tag, u32::from_be_bytes(*word)))
+}
+
+/// Tells a client that has no session yet why it gets none.
+pub async fn turn_away(client: &mut Stream, code: SqlState, message: &str, detail: &str) {
+    let mut text = Vec::new();
+    let error = ErrorText { severity: Severity::Fatal, code, message, detail, hint: "" };
+    error_response(&mut text, &error);
+    // A client that does not listen any more has gone already.
+    drop(client.write_all(&text).await);
+    drop(client.shutdown().await);
+}

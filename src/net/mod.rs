@@ -1,0 +1,21 @@
+//! Sockets: login, relay, cancel, the way to the server. Thin: an `async fn` here moves bytes or waits; what a
+//! message means is decided in `session`.
+
+mod cancel;
+mod error;
+mod farewell;
+mod leg;
+mod login;
+mod relay;
+mod stream;
+mod upstream;
+mod worker;
+
+pub use cancel::send as send_cancel;
+pub use error::{NetError, Peer};
+pub use farewell::farewell;
+pub use login::{Greeting, LoggedIn, greet, log_in, turn_away};
+pub use relay::{Ending, Ends, Relay};
+pub use stream::Stream;
+pub use upstream::Upstream;
+pub use worker::{Shared, Worker};

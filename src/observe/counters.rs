@@ -1,0 +1,39 @@
+//! One worker thread's numbers. It alone writes them, so that no bus is locked; anyone may read them.
+
+use crate::{session::Tally, sql::StatementClass};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct WorkerCounters {
+    statements: [AtomicU64; 8],
+    exempt: AtomicU64,
+}
+
+impl WorkerCounters {
+    /// Takes over what sessions have counted.
+    pub fn take(&self, tally: &mut Tally) {
+        for (counter, counted) in self.statements.iter().zip(tally.statements) {
+            add(counter, counted);
+        }
+        add(&self.exempt, tally.exempt);
+        *tally = Tally::default();
+    }
+
+    /// Statements judged, by class.
+    pub fn statements(&self) -> impl Iterator<Item = (StatementClass, u64)> {
+        StatementClass::ALL.into_iter().zip(self.statements.iter().map(|n| n.load(Ordering::Relaxed)))
+    }
+
+    /// Statements that exempt sessions ran while the gate was shut.
+    pub fn exempt(&self) -> u64 {
+        self.exempt.load(Ordering::Relaxed)
+    }
+}
+
+/// There is one writer: a load and a store do.
+fn add(counter: &AtomicU64, more: u32) {
+    if more > 0 {
+        counter.store(counter.load(Ordering::Relaxed).wrapping_add(u64::from(more)), Ordering::Relaxed);
+    }
+}

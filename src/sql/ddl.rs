@@ -1,0 +1,158 @@
+//! Commands that are refused whatever they say: only their name is told, as the server's command tag has it
+//! (cmdtaglist.h, `CreateCommandTag` in utility.c).
+use super::{
+    class::{StatementClass, Why},
+    effects::Effects,
+    judged::{Judged, skip, skip_routine},
+    token::Kind,
+    walk::Walk,
+    words::Word,
+};
+
+/// Objects of CREATE, ALTER and DROP: the words that name one, and the tags. The first row that fits counts.
+type Row = (&'static [Word], [&'static str; 3]);
+
+macro_rules! objects {
+    ($($($word:ident)+ => $tag:literal;)+) => {
+        &[$((&[$(Word::$word),+], [concat!("CREATE ", $tag), concat!("ALTER ", $tag), concat!("DROP ", $tag)]),)+]
+    };
+}
+
+const OBJECTS: &[Row] = objects! {
+    FOREIGN TABLE => "FOREIGN TABLE"; FOREIGN DATA WRAPPER => "FOREIGN DATA WRAPPER"; TABLE => "TABLE";
+    MATERIALIZED VIEW => "MATERIALIZED VIEW"; VIEW => "VIEW"; INDEX => "INDEX"; SEQUENCE => "SEQUENCE";
+    SCHEMA => "SCHEMA"; TYPE => "TYPE"; DOMAIN => "DOMAIN"; FUNCTION => "FUNCTION"; PROCEDURE => "PROCEDURE";
+    ROUTINE => "ROUTINE"; AGGREGATE => "AGGREGATE"; OPERATOR CLASS => "OPERATOR CLASS";
+    OPERATOR FAMILY => "OPERATOR FAMILY"; OPERATOR => "OPERATOR"; CAST => "CAST"; COLLATION => "COLLATION";
+    CONVERSION => "CONVERSION"; EVENT TRIGGER => "EVENT TRIGGER"; TRIGGER => "TRIGGER"; RULE => "RULE";
+    POLICY => "POLICY"; EXTENSION => "EXTENSION"; STATISTICS => "STATISTICS"; PUBLICATION => "PUBLICATION";
+    SUBSCRIPTION => "SUBSCRIPTION"; USER MAPPING => "USER MAPPING"; SERVER => "SERVER";
+    ACCESS METHOD => "ACCESS METHOD"; TEXT SEARCH CONFIGURATION => "TEXT SEARCH CONFIGURATION";
+    TEXT SEARCH DICTIONARY => "TEXT SEARCH DICTIONARY"; TEXT SEARCH PARSER => "TEXT SEARCH PARSER";
+    TEXT SEARCH TEMPLATE => "TEXT SEARCH TEMPLATE"; LANGUAGE => "LANGUAGE"; TRANSFORM => "TRANSFORM";
+    ROLE => "ROLE"; USER => "ROLE"; GROUP => "ROLE"; DATABASE => "DATABASE"; TABLESPACE => "TABLESPACE";
+    DEFAULT PRIVILEGES => "DEFAULT PRIVILEGES"; LARGE OBJECT => "LARGE OBJECT"; OWNED => "OWNED";
+    CONSTRAINT => "TRIGGER";
+};
+
+/// Words that may stand between CREATE and its object.
+const ADORNMENTS: &[Word] = &[
+    Word::OR,
+    Word::REPLACE,
+    Word::TEMP,
+    Word::TEMPORARY,
+    Word::UNLOGGED,
+    Word::GLOBAL,
+    Word::LOCAL,
+    Word::RECURSIVE,
+    Word::UNIQUE,
+    Word::TRUSTED,
+    Word::PROCEDURAL,
+];
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verb {
+    Create,
+    Alter,
+    Drop,
+}
+
+/// Behind CREATE, ALTER or DROP.
+pub(super) fn define(walk: &mut Walk<'_>, verb: Verb) -> Judged {
+    if verb == Verb::Alter && walk.take(Word::SYSTEM) {
+        skip(walk);
+        return Judged::refuse(
+            StatementClass::Maintenance,
+            "ALTER SYSTEM",
+            Why::Command("changes the server's settings"),
+        );
+    }
+    while ADORNMENTS.contains(&walk.peek().word) {
+        walk.bump();
+    }
+    let Some((words, [create, alter, drop])) = OBJECTS.iter().find(|(words, _)| stands(*walk, words)) else {
+        skip(walk);
+        let plain = match verb {
+            Verb::Create => "CREATE",
+            Verb::Alter => "ALTER",
+            Verb::Drop => "DROP",
+        };
+        return refuse(plain);
+    };
+    let command = match verb {
+        Verb::Create if *words == [Word::TABLE] => created_table(*walk),
+        Verb::Create => create,
+        Verb::Alter => alter,
+        Verb::Drop => drop,
+    };
+    if verb == Verb::Create {
+        skip_routine_or_other(walk, words);
+    } else {
+        skip(walk);
+    }
+    refuse(command)
+}
+
+fn refuse(command: &'static str) -> Judged {
+    Judged::refuse(StatementClass::Ddl, command, Why::Command("changes definitions"))
+}
+
+fn stands(mut walk: Walk<'_>, words: &[Word]) -> bool {
+    words.iter().all(|word| walk.take(*word))
+}
+
+fn skip_routine_or_other(walk: &mut Walk<'_>, words: &[Word]) {
+    if matches!(words, [Word::FUNCTION | Word::PROCEDURE]) {
+        skip_routine(walk);
+    } else {
+        skip(walk);
+    }
+}
+
+/// CREATE TABLE with AS outside parentheses is CREATE TABLE AS.
+fn created_table(mut walk: Walk<'_>) -> &'static str {
+    let mut depth = 0_usize;
+    while !walk.at_end() {
+        let token = walk.bump();
+        if token.kind == Kind::Open {
+            depth = depth.wrapping_add(1);
+        } else if token.kind == Kind::Close {
+            depth = depth.saturating_sub(1);
+        } else if depth == 0 && token.is(Word::AS) {
+            return "CREATE TABLE AS";
+        }
+    }
+    "CREATE TABLE"
+}
+
+/// Behind GRANT or REVOKE: without ON it is about roles.
+pub(super) fn grant(walk: &mut Walk<'_>, [privilege, role]: [&'static str; 2]) -> Judged {
+    let mut ahead = *walk;
+    let mut on = false;
+    while !ahead.at_end() {
+        on |= ahead.bump().is(Word::ON);
+    }
+    skip(walk);
+    refuse(if on { privilege } else { role })
+}
+
+/// LOCK TABLE (`LockStmt`): up to ROW EXCLUSIVE a hot standby takes it too (`LockTableCommand`, lockcmds.c).
+pub(super) fn lock(walk: &mut Walk<'_>) -> Judged {
+    while !walk.at_end() && !walk.peek().is(Word::IN) {
+        walk.bump();
+    }
+    walk.take(Word::IN);
+    let weak = match walk.bump().word {
+        Word::ACCESS => walk.take(Word::SHARE),
+        Word::ROW => walk.take(Word::SHARE) || walk.take(Word::EXCLUSIVE),
+        _ => false,
+    };
+    let weak = weak && walk.take(Word::MODE);
+    walk.take(Word::NOWAIT);
+    if weak {
+        return Judged::pass(StatementClass::Read, "LOCK TABLE", Effects::NONE).complete(walk);
+    }
+    skip(walk);
+    Judged::refuse(StatementClass::Ddl, "LOCK TABLE", Why::Command("locks a table against writers"))
+}

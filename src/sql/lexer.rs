@@ -1,0 +1,297 @@
+//! PostgreSQL's lexical rules (scan.l of 13 to 18), on raw bytes in which no byte of a multi-byte character is ASCII.
+//!
+//! Where versions differ, the reading is the one under which more is a statement: 13 and 14 read `1INTO` as two
+//! tokens, 16 and later read a vertical tab as a blank; the others reject such a text. What the server's lexer rejects
+//! ends the tokens and leaves a fault: the server splits the whole text before it runs any of it, so a text with a
+//! fault does nothing. What tokens *mean* is not known here.
+use super::{
+    strings::{
+        Continued, Short, constant, continued, past_block_comment, past_dollar, past_line_comment,
+        past_quoted, past_string,
+    },
+    token::{Kind, Token},
+    words::Word,
+};
+
+/// How the server reads a backslash in a plain string: the setting `standard_conforming_strings`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Backslash {
+    /// On: a backslash is a character like any other.
+    Ordinary,
+    /// Off: a backslash escapes what follows it.
+    Escapes,
+}
+
+/// What the first byte of a token tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Class {
+    /// Begins an identifier: a letter, an underscore, or any byte beyond ASCII (a no-break space too).
+    Letter,
+    Digit,
+    Blank,
+    /// May be part of an operator (`op_chars`).
+    Mark,
+    Other,
+}
+
+static CLASSES: [Class; 256] = classes();
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "at compile time a fault fails the build"
+)]
+#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the byte stays below 256")]
+const fn classes() -> [Class; 256] {
+    let mut classes = [Class::Other; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::Letter,
+            b'0'..=b'9' => Class::Digit,
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Blank,
+            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/'
+            | b'%' | b'<' | b'>' | b'=' => Class::Mark,
+            _ => Class::Other,
+        };
+        byte += 1;
+    }
+    classes
+}
+
+fn class(byte: u8) -> Class {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Other)
+}
+
+/// The tokens of a text, one after another. A copy of it looks ahead.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lexer<'a> {
+    text: &'a [u8],
+    rest: &'a [u8],
+    backslash: Backslash,
+    /// A plain string held a backslash: the other reading of backslashes may split the text otherwise.
+    pub(super) saw_backslash: bool,
+    /// Why the rest cannot be read.
+    pub(super) fault: Option<&'static str>,
+}
+
+impl<'a> Lexer<'a> {
+    pub(super) fn new(text: &'a [u8], backslash: Backslash) -> Self {
+        Self { text, rest: text, backslash, saw_backslash: false, fault: None }
+    }
+
+    /// The next token.
+    pub(super) fn next(&mut self) -> Token {
+        self.skip_blanks();
+        let from = self.rest;
+        let Some(first) = from.first() else { return self.end() };
+        match class(*first) {
+            Class::Letter => self.word(from),
+            Class::Mark => self.operator(from),
+            Class::Digit => self.number(from),
+            Class::Blank | Class::Other => self.other(from),
+        }
+    }
+
+    /// Ends the tokens: the server rejects the text for this reason.
+    pub(super) fn fail(&mut self, why: &'static str) {
+        self.fault.get_or_insert(why);
+        self.rest = &[];
+    }
+
+    fn reject(&mut self, why: &'static str) -> Token {
+        self.fail(why);
+        self.end()
+    }
+
+    fn end(&self) -> Token {
+        Token { start: self.text.len(), end: self.text.len(), ..Token::NONE }
+    }
+
+    fn token(&mut self, kind: Kind, from: &[u8], rest: &'a [u8]) -> Token {
+        self.rest = rest;
+        let whole = self.text.len();
+        Token {
+            kind,
+            word: Word::NONE,
+            escape: b'\\',
+            start: whole.wrapping_sub(from.len()),
+            end: whole.wrapping_sub(rest.len()),
+        }
+    }
+
+    /// White space and comments.
+    fn skip_blanks(&mut self) {
+        loop {
+            match self.rest {
+                [byte, rest @ ..] if class(*byte) == Class::Blank => self.rest = rest,
+                [b'-', b'-', ..] => self.rest = past_line_comment(self.rest),
+                [b'/', b'*', inside @ ..] => match past_block_comment(inside) {
+                    Some(rest) => self.rest = rest,
+                    None => self.fail("a comment does not end"),
+                },
+                _ => return,
+            }
+        }
+    }
+
+    /// An identifier or keyword, or the string that its first letters introduce.
+    fn word(&mut self, from: &'a [u8]) -> Token {
+        match from {
+            [b'e' | b'E', b'\'', inside @ ..] => return self.string(Kind::Escape, from, inside),
+            [b'b' | b'B' | b'x' | b'X', b'\'', inside @ ..] => return self.string(Kind::Bits, from, inside),
+            [b'u' | b'U', b'&', b'\'', inside @ ..] => return self.unicode_text(from, inside),
+            [b'u' | b'U', b'&', b'"', inside @ ..] => {
+                let name = self.quoted(Kind::UnicodeName, from, inside);
+                return self.with_uescape(name);
+            }
+            _ => {}
+        }
+        let mut rest = from;
+        while let [byte, tail @ ..] = rest
+            && (matches!(class(*byte), Class::Letter | Class::Digit) || *byte == b'$')
+        {
+            rest = tail;
+        }
+        let mut token = self.token(Kind::Word, from, rest);
+        token.word = Word::of(before(from, rest));
+        token
+    }
+
+    fn other(&mut self, from: &'a [u8]) -> Token {
+        match from {
+            [b'(', rest @ ..] => self.token(Kind::Open, from, rest),
+            [b')', rest @ ..] => self.token(Kind::Close, from, rest),
+            [b',', rest @ ..] => self.token(Kind::Comma, from, rest),
+            [b'.', b'0'..=b'9', ..] => self.number(from),
+            [b'.', rest @ ..] => self.token(Kind::Dot, from, rest),
+            [b'"', inside @ ..] => self.quoted(Kind::Quoted, from, inside),
+            [b'\'', inside @ ..] => match self.backslash {
+                Backslash::Ordinary => self.string(Kind::Plain, from, inside),
+                Backslash::Escapes => self.string(Kind::Escape, from, inside),
+            },
+            [b';', rest @ ..] => self.token(Kind::Semicolon, from, rest),
+            [b'[', rest @ ..] => self.token(Kind::OpenBracket, from, rest),
+            [b']', rest @ ..] => self.token(Kind::CloseBracket, from, rest),
+            [b':', b':', rest @ ..] => self.token(Kind::Cast, from, rest),
+            [b':', rest @ ..] => self.token(Kind::Operator, from, rest),
+            [b'$', b'0'..=b'9', rest @ ..] => self.token(Kind::Parameter, from, past_digits(rest)),
+            [b'$', ..] => match past_dollar(from) {
+                Ok(rest) => self.token(Kind::Dollar, from, rest),
+                Err(why) => self.reject(why),
+            },
+            // No rule of gram.y takes any other character.
+            _ => self.reject("a character that is no part of SQL"),
+        }
+    }
+
+    /// `operator` in scan.l: it stops where a comment begins, and it ends in + or - only if it holds a mark that no
+    /// operator of the SQL standard has.
+    fn operator(&mut self, from: &'a [u8]) -> Token {
+        let mut rest = from;
+        let mut beyond_standard = false;
+        while let [byte, tail @ ..] = rest
+            && class(*byte) == Class::Mark
+            && !matches!(rest, [b'-', b'-', ..] | [b'/', b'*', ..])
+        {
+            beyond_standard |= !matches!(byte, b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=');
+            rest = tail;
+        }
+        let run = before(from, rest);
+        let last =
+            run.iter().rposition(|byte| !matches!(byte, b'+' | b'-')).map_or(1, |at| at.wrapping_add(1));
+        let kept = if beyond_standard { run.len() } else { last };
+        let kind = if run.first() == Some(&b'=') && kept == 1 { Kind::Equals } else { Kind::Operator };
+        self.token(kind, from, from.get(kept..).unwrap_or_default())
+    }
+
+    /// `integer`, `decimal` and `real` as in 13. The forms of 16 (`0x1F`, `1_000`) come out as a number and a word,
+    /// which makes no difference to any rule.
+    fn number(&mut self, from: &'a [u8]) -> Token {
+        let mut rest = past_digits(from);
+        // `1..2` is an integer and two dots.
+        if let [b'.', fraction @ ..] = rest
+            && fraction.first() != Some(&b'.')
+        {
+            rest = past_digits(fraction);
+        }
+        if let [b'e' | b'E', b'+' | b'-', power @ ..] | [b'e' | b'E', power @ ..] = rest
+            && power.first().is_some_and(u8::is_ascii_digit)
+        {
+            rest = past_digits(power);
+        }
+        self.token(Kind::Number, from, rest)
+    }
+
+    fn quoted(&mut self, kind: Kind, from: &'a [u8], inside: &'a [u8]) -> Token {
+        match past_quoted(inside) {
+            Some(rest) => self.token(kind, from, rest),
+            None => self.reject("a quoted identifier does not end"),
+        }
+    }
+
+    /// A string and its continuations, from behind its first quote.
+    fn string(&mut self, kind: Kind, from: &'a [u8], inside: &'a [u8]) -> Token {
+        let mut part = inside;
+        loop {
+            let Some((rest, backslash)) = past_string(part, kind) else {
+                return self.reject("a string does not end");
+            };
+            self.saw_backslash |= backslash && kind == Kind::Plain;
+            match continued(rest) {
+                Continued::Ends => return self.token(kind, from, rest),
+                Continued::GoesOn(next) => part = next,
+            }
+        }
+    }
+
+    fn unicode_text(&mut self, from: &'a [u8], inside: &'a [u8]) -> Token {
+        if self.backslash == Backslash::Escapes {
+            // "unsafe use of string constant with Unicode escapes" (scan.l, `xusstart`).
+            return self.reject("a U& string where backslashes escape");
+        }
+        let text = self.string(Kind::UnicodeText, from, inside);
+        self.with_uescape(text)
+    }
+
+    /// UESCAPE and its character belong to the token in front of them (`base_yylex` in parser.c). The look ahead never
+    /// meets another U& token, so it neither recurses nor reads anything twice but blanks.
+    fn with_uescape(&mut self, token: Token) -> Token {
+        let mut ahead = *self;
+        ahead.skip_blanks();
+        if token.kind == Kind::End
+            || !matches!(ahead.rest.first(), Some(b'u' | b'U'))
+            || ahead.rest.get(1) == Some(&b'&')
+        {
+            return token;
+        }
+        if !ahead.next().is(Word::UESCAPE) {
+            return token;
+        }
+        ahead.skip_blanks();
+        let escape = match ahead.rest {
+            [b'\'' | b'$', ..] | [b'e' | b'E', b'\'', ..] => constant(ahead.next(), self.text),
+            _ => None,
+        };
+        *self = ahead;
+        match escape.as_ref().map(Short::as_bytes) {
+            Some([byte]) if !byte.is_ascii_hexdigit() && !b"+'\" \t\n\r\x0b\x0c".contains(byte) => {
+                Token { escape: *byte, ..token }
+            }
+            _ => self.reject("UESCAPE without its one character"),
+        }
+    }
+}
+
+/// What of `from` lies before `rest`, which ends it.
+fn before<'a>(from: &'a [u8], rest: &[u8]) -> &'a [u8] {
+    from.get(..from.len().wrapping_sub(rest.len())).unwrap_or(from)
+}
+
+fn past_digits(digits: &[u8]) -> &[u8] {
+    let mut rest = digits;
+    while let [b'0'..=b'9', tail @ ..] = rest {
+        rest = tail;
+    }
+    rest
+}

@@ -1,0 +1,92 @@
+//! The tokens of a text with one token of look ahead: what the rules walk over.
+use super::{
+    lexer::{Backslash, Lexer},
+    token::{Kind, Token},
+    words::Word,
+};
+
+/// A walk over a text's tokens. A copy of it looks further ahead than one token.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Walk<'a> {
+    pub(super) text: &'a [u8],
+    lexer: Lexer<'a>,
+    ahead: Token,
+    /// Where the last token that was taken ends.
+    pub(super) behind: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(text: &'a [u8], backslash: Backslash) -> Self {
+        let mut lexer = Lexer::new(text, backslash);
+        let ahead = lexer.next();
+        Self { text, lexer, ahead, behind: 0 }
+    }
+
+    /// The token that comes next.
+    pub(super) fn peek(&self) -> Token {
+        self.ahead
+    }
+
+    /// The token behind the one that comes next.
+    pub(super) fn peek_second(&self) -> Token {
+        let mut ahead = self.lexer;
+        ahead.next()
+    }
+
+    /// Takes the next token of the statement: at its end there is none to take.
+    pub(super) fn bump(&mut self) -> Token {
+        if self.at_end() { self.ahead } else { self.advance() }
+    }
+
+    /// Takes the next token, be it a semicolon.
+    pub(super) fn advance(&mut self) -> Token {
+        let token = self.ahead;
+        self.behind = token.end;
+        self.ahead = self.lexer.next();
+        token
+    }
+
+    /// Takes the next token if it is this unquoted keyword.
+    pub(super) fn take(&mut self, word: Word) -> bool {
+        let found = self.ahead.is(word);
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    /// Takes the next token if it is of this kind.
+    pub(super) fn take_kind(&mut self, kind: Kind) -> bool {
+        let found = self.ahead.kind == kind;
+        if found {
+            self.bump();
+        }
+        found
+    }
+
+    /// Takes the next token if it may be a name.
+    pub(super) fn take_name(&mut self) -> Option<Token> {
+        self.ahead.is_name().then(|| self.bump())
+    }
+
+    /// Whether the statement is over.
+    pub(super) fn at_end(&self) -> bool {
+        matches!(self.ahead.kind, Kind::Semicolon | Kind::End)
+    }
+
+    /// The server rejects the whole text for this reason.
+    pub(super) fn fail(&mut self, why: &'static str) {
+        self.lexer.fail(why);
+        self.ahead = self.lexer.next();
+    }
+
+    /// Why the server rejects the whole text.
+    pub(super) fn fault(&self) -> Option<&'static str> {
+        self.lexer.fault
+    }
+
+    /// Whether a plain string held a backslash.
+    pub(super) fn saw_backslash(&self) -> bool {
+        self.lexer.saw_backslash
+    }
+}
