@@ -39,7 +39,7 @@ pub async fn serve(worker: Rc<Worker>, operator: Arc<Operator>, accepted: Accept
         Ok(Some(relay)) => connection.relay(*relay, &client).await,
         Ok(None) => {}
         Err(error) => {
-            tracing::info!(session = id, %client, problem = %chain(&error), "no session came about")
+            tracing::info!(session = id, %client, problem = %chain(&error), "no session came about");
         }
     }
 }
@@ -113,7 +113,13 @@ impl Connection {
                 let words = crate::session::Words::new(&shared.switch.state(), &shared.config.refusal);
                 turn_away(client, SqlState::CANNOT_CONNECT_NOW, &error.client_text(), &words.detail).await;
             }
-            _ => turn_away(client, error.sql_state(), &error.client_text(), "").await,
+            NetError::Protocol { .. }
+            | NetError::Lost { .. }
+            | NetError::Closed { .. }
+            | NetError::LoginTimeout { .. }
+            | NetError::Unreachable { .. }
+            | NetError::RepeatedRequest
+            | NetError::Session(_) => turn_away(client, error.sql_state(), &error.client_text(), "").await,
         }
     }
 

@@ -94,7 +94,7 @@ impl Drop for PlaceTaken {
 /// All workers, and the limit that holds for them together.
 #[derive(Debug, Clone)]
 pub struct Desks {
-    desks: Vec<Desk>,
+    workers: Vec<Desk>,
     all: Arc<AtomicUsize>,
     limit: usize,
 }
@@ -102,12 +102,12 @@ pub struct Desks {
 impl Desks {
     /// Workers that may have so many connections between them.
     pub fn new(desks: Vec<Desk>, limit: usize) -> Self {
-        Self { desks, all: Arc::default(), limit }
+        Self { workers: desks, all: Arc::default(), limit }
     }
 
     /// A place at the worker that has least to do.
     fn place(&self) -> Option<(&Desk, PlaceTaken)> {
-        let desk = self.desks.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed))?;
+        let desk = self.workers.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed))?;
         let before = self.all.fetch_add(1, Ordering::Relaxed);
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = PlaceTaken { all: Arc::clone(&self.all), desk: Arc::clone(&desk.load) };

@@ -47,7 +47,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("prometheus", &["observe"]),
     ("rustix", &["fleet", "listener", "app"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
-    ("serde_json", &["fleet", "observe", "control", "cli"]),
+    ("serde_json", &["fleet", "observe", "control", "connection", "cli", "app"]),
     ("sqlparser", &["sql"]),
     (
         "thiserror",

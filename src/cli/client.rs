@@ -63,12 +63,13 @@ impl Client {
 fn refused(body: &Bytes, status: u16) -> CliError {
     let said: Option<Value> = serde_json::from_slice(body).ok();
     let field = |name| said.as_ref().and_then(|said| said.get(name));
-    match (field("error").and_then(Value::as_str), field("exit").and_then(Value::as_u64)) {
-        (Some(text), Some(exit)) => CliError::Refused { text: text.into(), exit: Exit::from_code(exit) },
-        _ => {
-            let text = String::from_utf8_lossy(body);
-            CliError::Answer { problem: format!("status {status}: {}", text.trim()) }
-        }
+    if let (Some(text), Some(exit)) =
+        (field("error").and_then(Value::as_str), field("exit").and_then(Value::as_u64))
+    {
+        CliError::Refused { text: text.into(), exit: Exit::from_code(exit) }
+    } else {
+        let text = String::from_utf8_lossy(body);
+        CliError::Answer { problem: format!("status {status}: {}", text.trim()) }
     }
 }
 

@@ -87,28 +87,25 @@ fn whole(sql: &str) -> Value {
 }
 
 fn explain_for_people(sql: &str) -> Result<(), CliError> {
-    let mut text = String::new();
-    let mut add = |found: Classification, sql: &str| {
+    let mut lines = Vec::new();
+    classify_statements(sql.as_bytes(), ClientEncoding::Safe, |range, found| {
         let what = match found.verdict {
             Verdict::Pass => "passes",
             Verdict::Refuse => "is refused",
         };
-        let class = found.class.as_str();
-        text.push_str(&format!("{what} while frozen ({class}): {}\n    {sql}\n", found.why));
-    };
-    classify_statements(sql.as_bytes(), ClientEncoding::Safe, |range, found| {
-        add(found, sql.get(range).unwrap_or_default().trim());
+        lines.push(format!("{what} while frozen ({}): {}", found.class.as_str(), found.why));
+        lines.push(format!("    {}", sql.get(range).unwrap_or_default().trim()));
     });
     let found = classify(sql.as_bytes(), ClientEncoding::Safe);
     if found.verdict == Verdict::Refuse {
         let tables = describe(sql.as_bytes()).tables;
         if !tables.is_empty() {
-            text.push_str(&format!("writes to: {}\n", tables.join(", ")));
+            lines.push(format!("writes to: {}", tables.join(", ")));
         }
         let command = found.command.as_str();
-        text.push_str(&format!(
-            "the client reads: ERROR 25006: cannot execute {command} in a read-only transaction\n"
+        lines.push(format!(
+            "the client reads: ERROR 25006: cannot execute {command} in a read-only transaction"
         ));
     }
-    out(text.trim_end())
+    out(&lines.join("\n"))
 }

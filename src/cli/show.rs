@@ -35,10 +35,8 @@ pub(super) fn say(text: &str) {
 
 /// The status, in some lines.
 pub(super) fn status(status: &Status) -> String {
-    let mut text = String::new();
-    let mut line = |label: &str, value: String| {
-        text.push_str(&format!("{label:<14}{value}\n"));
-    };
+    let mut lines = Vec::new();
+    let mut line = |label: &str, value: String| lines.push(format!("{label:<14}{value}"));
     line("state", headline(status));
     if let Some(reason) = &status.reason {
         line("reason", reason.clone());
@@ -78,7 +76,7 @@ pub(super) fn status(status: &Status) -> String {
     for who in status.holding_up.iter().filter(|_| status.state == Phase::Draining) {
         line("holding up", holding_up(who));
     }
-    text.trim_end().to_owned()
+    lines.join("\n")
 }
 
 fn headline(status: &Status) -> String {

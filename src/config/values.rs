@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_length_of_time_always_has_a_unit() {
-        assert_eq!(parse_duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(parse_duration("1h30m"), Ok(Duration::from_mins(90)));
         assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
         for wrong in ["", "30", "s", "30 s", "-1s", "1w", "99999999999999999999s", "18446744073709551615d"] {
             assert!(parse_duration(wrong).is_err(), "{wrong}");

@@ -1,32 +1,14 @@
-//! Waiting for what may still write: until all sessions are quiet, and all have seen that all are. Only then is
-//! the state called `frozen`.
+//! How a drain is waited for, and how far it has come.
 
-use super::{
-    command::{DrainOptions, OnTimeout, RunningReads, Stragglers, ThawCall},
-    operator::{Operator, lock},
-};
-use crate::{
-    fleet::Order,
-    freeze::{Epoch, Standing},
-};
-use serde_json::json;
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    task::{AbortHandle, JoinHandle},
-    time::{Instant, sleep, sleep_until},
-};
-
-/// A drain looks again after this even if nothing stirred.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
-/// After a state that could not be kept, this passes before the next try.
-const TRY_AGAIN: Duration = Duration::from_secs(1);
+use super::command::DrainOptions;
+use tokio::{task::AbortHandle, time::Instant};
 
 /// How the drain is waited for; a second `freeze` sets it anew.
 #[derive(Debug, Default)]
 pub(super) struct Drain {
-    options: DrainOptions,
-    deadline: Option<Instant>,
-    is_over: bool,
+    pub(super) options: DrainOptions,
+    pub(super) deadline: Option<Instant>,
+    pub(super) is_over: bool,
     /// The task that waits; there is one at most.
     waiter: Option<AbortHandle>,
 }
@@ -44,8 +26,8 @@ impl Drain {
     }
 
     /// This task waits from now on, and no other.
-    pub(super) fn own(&mut self, waiter: JoinHandle<()>) {
-        if let Some(before) = self.waiter.replace(waiter.abort_handle()) {
+    pub(super) fn own(&mut self, waiter: AbortHandle) {
+        if let Some(before) = self.waiter.replace(waiter) {
             before.abort();
         }
     }
@@ -67,67 +49,4 @@ pub(super) enum Latch {
     Frozen,
     /// Another freeze or thaw has come.
     Overtaken,
-}
-
-/// Waits until that epoch's gate has nothing in front of it, or another epoch has come.
-pub(super) async fn drain(operator: Arc<Operator>, epoch: Epoch) {
-    loop {
-        let stirred = operator.switch.stirred();
-        match operator.latch(epoch).await {
-            Ok(Latch::Waiting) => {}
-            Ok(Latch::Shut) => continue,
-            Ok(Latch::Frozen | Latch::Overtaken) => return,
-            Err(error) => {
-                operator.tell("frozen_not_kept", json!({ "problem": error.to_string() }));
-                sleep(TRY_AGAIN).await;
-                continue;
-            }
-        }
-        let deadline = { lock(&operator.drain).deadline.take() };
-        let Some(deadline) = deadline else {
-            tokio::select! {
-                () = stirred => {}
-                () = sleep(LOOK_AGAIN) => {}
-            }
-            continue;
-        };
-        // Both arms may be dropped and made anew without losing anything: the deadline is put back.
-        tokio::select! {
-            () = stirred => put_back(&operator, deadline),
-            () = sleep(LOOK_AGAIN) => put_back(&operator, deadline),
-            () = sleep_until(deadline) => on_deadline(&operator).await,
-        }
-    }
-}
-
-/// A second `freeze` may have set another one meanwhile.
-fn put_back(operator: &Operator, deadline: Instant) {
-    lock(&operator.drain).deadline.get_or_insert(deadline);
-}
-
-async fn on_deadline(operator: &Arc<Operator>) {
-    let options = {
-        let mut drain = lock(&operator.drain);
-        drain.is_over = true;
-        drain.options
-    };
-    let status = operator.status();
-    operator.tell("drain_timeout", json!({ "stragglers": status.holding_up }));
-    if options.on_timeout == OnTimeout::Thaw {
-        let call = ThawCall { reason: Some("the drain was not over in time".into()), by: "frostgate".into() };
-        if let Err(error) = operator.thaw(call).await {
-            operator.tell("thaw_refused", json!({ "problem": error.to_string() }));
-        }
-        return;
-    }
-    for record in operator.switch.roster().all() {
-        match record.report().standing {
-            Standing::Writing if options.stragglers == Stragglers::Rollback => record.give(Order::RollBack),
-            Standing::Unproven if options.running_reads == RunningReads::Cancel => {
-                record.give(Order::CancelRead)
-            }
-            Standing::Quiet | Standing::Settling | Standing::Unproven | Standing::Writing => {}
-        }
-    }
-    operator.switch.stir();
 }

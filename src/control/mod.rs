@@ -7,6 +7,7 @@ mod error;
 mod http;
 mod operator;
 mod status;
+mod waiter;
 
 pub use command::{
     DrainOptions, FreezeCall, OnTimeout, RefusedReply, RunningReads, Stragglers, ThawCall, VerbReply,

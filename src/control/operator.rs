@@ -2,7 +2,7 @@
 
 use super::{
     command::{DrainOptions, FreezeCall, RefusedReply, ThawCall, VerbReply},
-    drain::{Drain, Latch, drain},
+    drain::{Drain, Latch},
     error::ControlError,
     status::{HoldsUp, Status},
 };
@@ -30,7 +30,7 @@ use tokio::sync::Mutex as AsyncMutex;
 /// Tells the time; `app` owns it.
 pub type Clock = fn() -> Timestamp;
 /// Takes a line of the audit.
-pub type AuditSink = Box<dyn Fn(String) + Send + Sync>;
+pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
 /// Holding-up sessions that one status tells.
 const TOLD_LIMIT: usize = 100;
 
@@ -143,12 +143,6 @@ impl Operator {
         }
     }
 
-    fn begin_drain(self: &Arc<Self>, options: DrainOptions, epoch: Epoch) {
-        let mut held = lock(&self.drain);
-        held.set(options);
-        held.own(tokio::spawn(drain(Arc::clone(self), epoch)));
-    }
-
     /// Shuts the gate. When this returns it is shut, and the state is on disk; the drain goes on by itself.
     ///
     /// # Errors
@@ -254,7 +248,7 @@ impl Operator {
 
     /// Writes a line of the audit.
     pub fn tell(&self, event: &str, facts: serde_json::Value) {
-        (self.sink)(line(self.now(), event, facts));
+        (self.sink)(&line(self.now(), event, facts));
     }
 
     /// The book of what was refused, for the task that fills it.
@@ -265,7 +259,7 @@ impl Operator {
     /// Writes lines that the audit has ready.
     pub fn write_audit(&self, lines: impl IntoIterator<Item = String>) {
         for line in lines {
-            (self.sink)(line);
+            (self.sink)(&line);
         }
     }
 

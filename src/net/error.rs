@@ -88,9 +88,9 @@ impl NetError {
 
     /// What the client reads: its own breach of the protocol in the server's words, all else as it is.
     pub fn client_text(&self) -> String {
-        match self {
-            Self::Protocol { peer: Peer::Client, source } => source.to_string(),
-            other => other.to_string(),
+        if let Self::Protocol { peer: Peer::Client, source } = self {
+            return source.to_string();
         }
+        self.to_string()
     }
 }

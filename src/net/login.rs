@@ -186,17 +186,18 @@ impl Login {
             let Cut::Whole { tag, bytes, body } = cut else { break };
             dealt_with = dealt_with.saturating_add(bytes.len());
             self.to_client.extend_from_slice(bytes);
-            match tag {
-                BackendTag::Authentication => self.speaks = speaks_after(body),
-                BackendTag::BackendKeyData => self.cancel_key = CancelKey::read(body),
-                BackendTag::ParameterStatus => {
-                    if let Some((name, value)) = read_parameter_status(body) {
-                        self.parameters.push((name.to_vec(), value.to_vec()));
-                    }
-                }
-                BackendTag::ErrorResponse => self.was_refused = true,
-                BackendTag::ReadyForQuery => heard = Heard::Ready,
-                _ => {}
+            if tag == BackendTag::Authentication {
+                self.speaks = speaks_after(body);
+            } else if tag == BackendTag::BackendKeyData {
+                self.cancel_key = CancelKey::read(body);
+            } else if tag == BackendTag::ErrorResponse {
+                self.was_refused = true;
+            } else if tag == BackendTag::ReadyForQuery {
+                heard = Heard::Ready;
+            } else if tag == BackendTag::ParameterStatus
+                && let Some((name, value)) = read_parameter_status(body)
+            {
+                self.parameters.push((name.to_vec(), value.to_vec()));
             }
             if heard == Heard::Ready {
                 break;
@@ -232,7 +233,7 @@ impl Login {
     }
 }
 
-/// Source: manual, "Message Formats", the Authentication messages: Ok (0) and SASLFinal (12) ask for nothing.
+/// Source: manual, "Message Formats", the Authentication messages: Ok (0) and `SASLFinal` (12) ask for nothing.
 fn speaks_after(body: &[u8]) -> Speaks {
     match body.first_chunk::<4>().map(|word| u32::from_be_bytes(*word)) {
         Some(0 | 12) | None => Speaks::Server,

@@ -7,6 +7,7 @@ mod farewell;
 mod leg;
 mod login;
 mod relay;
+mod sift;
 mod stream;
 mod upstream;
 mod worker;

@@ -4,7 +4,7 @@
 
 use super::{
     cancel,
-    error::{NetError, Peer},
+    error::NetError,
     leg::{Inbound, Outbound, Passing},
     stream::Stream,
     worker::{Lent, Tools, Worker},
@@ -13,12 +13,11 @@ use crate::{
     fleet::{Order, SessionRecord},
     freeze::{Gate, Report},
     observe::{Labels, Seen, What},
-    session::{Event, Fate, Session, Turn, Words},
+    session::{Event, Session, Turn, Words},
     sql::StatementClass,
     wire::{
-        Cut, FrontendLimits, TransactionStatus,
+        TransactionStatus,
         backend::{ErrorText, Severity, SqlState, error_response},
-        frame::{cut_backend, cut_frontend},
     },
 };
 use std::{
@@ -35,8 +34,6 @@ use tokio::{
     time::timeout,
 };
 
-/// While so much waits for the client, nothing more is read from it: its refusals too must be read by someone.
-const CLIENT_BACKLOG: usize = 64 * 1024;
 /// For sending a client the reason of its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -61,33 +58,33 @@ pub struct Ends {
 /// See the module's text.
 #[derive(Debug)]
 pub struct Relay {
-    worker: Rc<Worker>,
-    record: Arc<SessionRecord>,
-    labels: Arc<Labels>,
-    session: Session,
-    client: Stream,
-    server: Stream,
-    from_client: Inbound,
-    from_server: Inbound,
-    to_client: Outbound,
-    to_server: Outbound,
+    pub(super) worker: Rc<Worker>,
+    pub(super) record: Arc<SessionRecord>,
+    pub(super) labels: Arc<Labels>,
+    pub(super) session: Session,
+    pub(super) client: Stream,
+    pub(super) server: Stream,
+    pub(super) from_client: Inbound,
+    pub(super) from_server: Inbound,
+    pub(super) to_client: Outbound,
+    pub(super) to_server: Outbound,
     /// What the session wrote to the client while a message of the server was passing.
-    behind: Vec<u8>,
-    gate: Gate,
-    words: Rc<Words>,
+    pub(super) behind: Vec<u8>,
+    pub(super) gate: Gate,
+    pub(super) words: Rc<Words>,
     /// The client's next message waits for the server, or for the gate.
-    holds: bool,
+    pub(super) holds: bool,
     /// It may be shown to the session again.
-    retries: bool,
-    server_is_shut: bool,
-    was_cancelled: bool,
-    ends: bool,
-    reported: Option<Report>,
+    pub(super) retries: bool,
+    pub(super) server_is_shut: bool,
+    pub(super) was_cancelled: bool,
+    pub(super) ends: bool,
+    pub(super) reported: Option<Report>,
 }
 
 /// What one direction came to in one go.
 #[derive(Debug, PartialEq, Eq)]
-enum Step {
+pub(super) enum Step {
     Idle,
     Moved,
     ServerClosed,
@@ -174,232 +171,7 @@ impl Relay {
         }
     }
 
-    /// From the server to the client.
-    fn step_back(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Result<Step, NetError> {
-        if self.to_client.flush(cx, &mut self.client).is_err() {
-            return Ok(Step::ClientGone);
-        }
-        if !self.to_client.is_empty() {
-            return Ok(Step::Idle);
-        }
-        if self.from_server.is_ended {
-            return Ok(Step::ServerClosed);
-        }
-        let read = match poll_read(cx, &mut self.server, &mut lent.buffer) {
-            Poll::Pending => return Ok(Step::Idle),
-            // A server that resets its connection has closed it.
-            Poll::Ready(read) => read.unwrap_or(0),
-        };
-        if read == 0 {
-            self.from_server.is_ended = true;
-            return Ok(Step::Moved);
-        }
-        let chunk = lent.buffer.get(..read).unwrap_or_default();
-        let sent = if self.from_server.has_carry() {
-            let all = self.from_server.take_with(chunk);
-            let (dealt_with, sent) = self.sift_back(cx, &all, &mut lent.tools)?;
-            self.from_server.put_back(all, dealt_with);
-            sent
-        } else {
-            let (dealt_with, sent) = self.sift_back(cx, chunk, &mut lent.tools)?;
-            self.from_server.keep(chunk.get(dealt_with..).unwrap_or_default());
-            sent
-        };
-        if sent.is_err() {
-            return Ok(Step::ClientGone);
-        }
-        self.session.advance(&mut lent.tools.output)?;
-        self.emit(cx, &mut lent.tools)?;
-        self.retries |= std::mem::take(&mut self.holds);
-        Ok(Step::Moved)
-    }
-
-    /// Shows the server's messages to the session, and sends what passes. Tells how many bytes were dealt with,
-    /// and whether the client took what it was sent.
-    fn sift_back(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-        tools: &mut Tools,
-    ) -> Result<(usize, io::Result<()>), NetError> {
-        let (mut start, mut at) = (0_usize, 0_usize);
-        while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
-            if self.from_server.passing > 0 {
-                let passed = self.from_server.pass(rest.len());
-                at = at.saturating_add(passed);
-                if self.from_server.passes == Passing::Nowhere {
-                    start = at;
-                }
-                if self.from_server.passing == 0 && !self.behind.is_empty() {
-                    self.to_client.push(data.get(start..at).unwrap_or_default());
-                    self.to_client.push(&std::mem::take(&mut self.behind));
-                    start = at;
-                }
-                continue;
-            }
-            let cut = cut_backend(rest, self.session.rows())
-                .map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
-            let (length, is_whole) = match &cut {
-                Cut::More => break,
-                Cut::Whole { bytes, .. } => (bytes.len(), true),
-                Cut::Head { length, .. } => (*length, false),
-            };
-            let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
-            let fate = self.session.on_backend(&cut, &mut turn);
-            let passes = if fate == Fate::Forward { Passing::On } else { Passing::Nowhere };
-            if !is_whole {
-                (self.from_server.passing, self.from_server.passes) = (length, passes);
-                self.behind.append(&mut output.to_client);
-                if passes == Passing::Nowhere {
-                    self.to_client.push(data.get(start..at).unwrap_or_default());
-                    start = at;
-                }
-                continue;
-            }
-            let end = at.saturating_add(length);
-            if passes == Passing::Nowhere || !output.to_client.is_empty() {
-                let until = if passes == Passing::On { end } else { at };
-                self.to_client.push(data.get(start..until).unwrap_or_default());
-                self.to_client.push(&output.to_client);
-                output.to_client.clear();
-                start = end;
-            }
-            at = end;
-        }
-        let sent = self.to_client.send(cx, &mut self.client, data.get(start..at).unwrap_or_default());
-        Ok((at, sent))
-    }
-
-    /// From the client to the server.
-    fn step_forth(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Result<Step, NetError> {
-        let sent = self.to_server.flush(cx, &mut self.server);
-        if sent.is_err() || !self.to_server.is_empty() || self.holds {
-            // What the server has still to say of a failed write, or of what is held, comes by the other way.
-            return Ok(Step::Idle);
-        }
-        if self.to_client.len() > CLIENT_BACKLOG {
-            return Ok(Step::Idle);
-        }
-        if std::mem::take(&mut self.retries) {
-            let all = self.from_client.take_with(&[]);
-            let dealt_with = self.sift_forth(cx, &all, &mut lent.tools)?;
-            self.from_client.put_back(all, dealt_with);
-            return self.after_forth(cx, &mut lent.tools);
-        }
-        if self.from_client.is_ended {
-            return Ok(self.shut_server(cx));
-        }
-        let read = match poll_read(cx, &mut self.client, &mut lent.buffer) {
-            Poll::Pending => return Ok(Step::Idle),
-            Poll::Ready(Err(_)) => return Ok(Step::ClientGone),
-            Poll::Ready(Ok(read)) => read,
-        };
-        if read == 0 {
-            self.from_client.is_ended = true;
-            self.record.set_client_gone();
-            return Ok(Step::Moved);
-        }
-        let chunk = lent.buffer.get(..read).unwrap_or_default();
-        if self.from_client.has_carry() {
-            let all = self.from_client.take_with(chunk);
-            let dealt_with = self.sift_forth(cx, &all, &mut lent.tools)?;
-            self.from_client.put_back(all, dealt_with);
-        } else {
-            let dealt_with = self.sift_forth(cx, chunk, &mut lent.tools)?;
-            self.from_client.keep(chunk.get(dealt_with..).unwrap_or_default());
-        }
-        self.after_forth(cx, &mut lent.tools)
-    }
-
-    /// Shows the client's messages to the session, and sends what passes. Tells how many bytes were dealt with.
-    fn sift_forth(
-        &mut self,
-        cx: &mut Context<'_>,
-        data: &[u8],
-        tools: &mut Tools,
-    ) -> Result<usize, NetError> {
-        let (mut start, mut at) = (0_usize, 0_usize);
-        let judged = self.judge_all(data, tools, &mut start, &mut at);
-        // If the server does not take it, it has closed: what it said before comes by the other way. What came
-        // in front of a breach of the protocol is sent all the same, as the server would have run it.
-        drop(self.to_server.send(cx, &mut self.server, data.get(start..at).unwrap_or_default()));
-        judged.map(|()| at)
-    }
-
-    /// Judges message by message; what stands in `start..at` passes and has not been sent yet.
-    fn judge_all(
-        &mut self,
-        data: &[u8],
-        tools: &mut Tools,
-        start: &mut usize,
-        at: &mut usize,
-    ) -> Result<(), NetError> {
-        let limits = FrontendLimits { max_statement: self.worker.shared.config.limits.max_statement };
-        while let Some(rest) = data.get(*at..).filter(|rest| !rest.is_empty()) {
-            if self.from_client.passing > 0 {
-                *at = at.saturating_add(self.from_client.pass(rest.len()));
-                if self.from_client.passes == Passing::Nowhere {
-                    *start = *at;
-                }
-                continue;
-            }
-            let cut = cut_frontend(rest, limits)
-                .map_err(|source| NetError::Protocol { peer: Peer::Client, source })?;
-            let (length, is_whole) = match &cut {
-                Cut::More => break,
-                Cut::Whole { bytes, .. } => (bytes.len(), true),
-                Cut::Head { length, .. } => (*length, false),
-            };
-            self.look_at_gate();
-            let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
-            let fate = self.session.on_frontend(&cut, &mut turn)?;
-            self.to_client.push(&output.to_client);
-            output.to_client.clear();
-            if fate != Fate::Forward || !output.to_server.is_empty() {
-                self.to_server.push(data.get(*start..*at).unwrap_or_default());
-                self.to_server.push(&output.to_server);
-                output.to_server.clear();
-                *start = *at;
-            }
-            match fate {
-                Fate::Hold => {
-                    self.holds = true;
-                    break;
-                }
-                Fate::Forward => self.from_client.passes = Passing::On,
-                Fate::Drop => self.from_client.passes = Passing::Nowhere,
-            }
-            if !is_whole {
-                self.from_client.passing = length;
-                continue;
-            }
-            *at = at.saturating_add(length);
-            if fate == Fate::Drop {
-                *start = *at;
-            }
-        }
-        Ok(())
-    }
-
-    fn after_forth(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<Step, NetError> {
-        self.session.advance(&mut tools.output)?;
-        self.emit(cx, tools)?;
-        let told = self.to_client.flush(cx, &mut self.client);
-        Ok(if told.is_err() { Step::ClientGone } else { Step::Moved })
-    }
-
-    /// The client sends no more: neither do we. The server may still have something to say.
-    fn shut_server(&mut self, cx: &mut Context<'_>) -> Step {
-        if !self.server_is_shut {
-            // A server that can't be told has gone already.
-            self.server_is_shut = !matches!(Pin::new(&mut self.server).poll_shutdown(cx), Poll::Pending);
-        }
-        Step::Idle
-    }
-
-    fn look_at_gate(&mut self) {
+    pub(super) fn look_at_gate(&mut self) {
         let gate = self.worker.shared.switch.gate();
         if gate != self.gate {
             self.gate = gate;
@@ -415,7 +187,7 @@ impl Relay {
             let Tools { classifier, output } = tools;
             let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
             self.session.on_gate(&mut turn)?;
-            self.emit(cx, tools)?;
+            self.emit(cx, tools);
             self.retries |= std::mem::take(&mut self.holds);
         }
         let is_free = self.session.is_settled() && self.session.status() == TransactionStatus::Idle;
@@ -432,7 +204,7 @@ impl Relay {
             }
             Order::RollBack => {
                 self.session.roll_back(&mut tools.output)?;
-                self.emit(cx, tools)?;
+                self.emit(cx, tools);
                 if !self.session.is_settled() {
                     self.cancel();
                 }
@@ -446,7 +218,7 @@ impl Relay {
     }
 
     /// Sends what the session wrote to the server, and tells those who watch.
-    fn emit(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<(), NetError> {
+    pub(super) fn emit(&mut self, cx: &mut Context<'_>, tools: &mut Tools) {
         let output = &mut tools.output;
         if !output.to_client.is_empty() {
             self.to_client.push(&output.to_client);
@@ -482,7 +254,6 @@ impl Relay {
             let (who, application) = (Arc::clone(&self.record), self.record.application());
             self.worker.shared.watch.tell(Seen { who, application, what });
         }
-        Ok(())
     }
 
     /// Tells how the session stands, if that has changed.
@@ -545,7 +316,11 @@ impl Relay {
     }
 }
 
-fn poll_read(cx: &mut Context<'_>, from: &mut Stream, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+pub(super) fn poll_read(
+    cx: &mut Context<'_>,
+    from: &mut Stream,
+    buffer: &mut [u8],
+) -> Poll<io::Result<usize>> {
     let mut into = ReadBuf::new(buffer);
     match Pin::new(from).poll_read(cx, &mut into) {
         Poll::Pending => Poll::Pending,

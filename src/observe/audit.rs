@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_storm_of_one_kind_is_one_line_an_interval_and_every_one_is_counted() {
-        let mut audit = Audit::new(Duration::from_secs(60), false);
+        let mut audit = Audit::new(Duration::from_mins(1), false);
         let key = Key {
             user: "ann".into(),
             database: "db".into(),

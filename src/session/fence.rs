@@ -173,8 +173,8 @@ impl Fence {
         if self.wall == Wall::Unsure {
             self.wall = Wall::Down;
         }
-        self.own = Some(Own::Unset);
-        self.touched = false;
+        // It may have set the mode anew in a message that is on its way: then it is asked for.
+        self.own = None;
     }
 
     /// The client set the mode, or the server reported a change that we did not make.

@@ -311,7 +311,9 @@ impl Session {
         }
         let covered = match status {
             TransactionStatus::Idle => self.fence.is_up(),
-            TransactionStatus::InBlock => self.fence.holds_open_block(),
+            TransactionStatus::InBlock => {
+                self.fence.holds_open_block() || self.transaction.is_read_only_by_client()
+            }
             // Nothing runs in it, and what follows it is held until the fence is up.
             TransactionStatus::Failed => true,
         };

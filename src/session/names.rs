@@ -4,7 +4,7 @@
 //! that the proxy can't fold as the server does, is unknown, and what is unknown is refused while frozen.
 
 use super::transaction::without;
-use crate::sql::{Classification, Effects, NamedOperation, SqlName, Verdict};
+use crate::sql::{Classification, Effects, NamedOperation, SqlName, StatementClass, Verdict};
 use std::{collections::HashMap, sync::Arc};
 
 /// Names of one kind that are kept for a session.
@@ -262,9 +262,11 @@ pub(super) fn stricter_class(one: Classification, other: Classification) -> Clas
     merged
 }
 
-/// Both of the two: refused if one is, with the effects of both.
+/// Both of the two: unknown if one is, else refused if one is; with the effects of both.
 pub(super) fn both(one: Classification, other: Classification) -> Classification {
-    let (mut strict, lax) = if one.verdict == Verdict::Refuse { (one, other) } else { (other, one) };
+    let rank =
+        |what: &Classification| (what.class == StatementClass::Unknown, what.verdict == Verdict::Refuse);
+    let (mut strict, lax) = if rank(&other) > rank(&one) { (other, one) } else { (one, other) };
     strict.effects = strict.effects.union(lax.effects);
     strict
 }

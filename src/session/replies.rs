@@ -135,9 +135,9 @@ impl Session {
         } else if self.answered.contains(Effects::TOUCHES_READ_ONLY) {
             // Behind a shut gate all that passes is to set it to on.
             if self.gate.is_shut() && is_done {
-                self.fence.on_client_set_read_only()
+                self.fence.on_client_set_read_only();
             } else {
-                self.fence.on_touched()
+                self.fence.on_touched();
             }
         }
         self.fence.settle_own(status, is_done);

@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn levels_come_back_in_reverse_order_up_to_the_limit() {
         let mut levels = Levels::new();
-        let level = |at: usize| if at % 3 == 0 { Level::Fresh } else { Level::Inside };
+        let level = |at: usize| if at.is_multiple_of(3) { Level::Fresh } else { Level::Inside };
         for at in 0..MAX_NESTING {
             assert!(levels.push(level(at)).is_some());
         }

@@ -1,0 +1,179 @@
+//! Wiring: builds every part from the configuration, starts the tasks and the worker threads, and stops them in
+//! reverse order. Owns the clock.
+
+mod clock;
+mod doors;
+mod error;
+mod signals;
+mod watching;
+mod workers;
+
+pub use clock::{default_state_dir, is_root, local_now};
+pub use error::AppError;
+
+use crate::{
+    config::Config,
+    control::{Operator, OperatorParts},
+    fleet::{Entrance, Order, StateFile, Switch},
+    freeze::{FreezeRequest, FreezeState},
+    listener::{Desks, Door},
+    net::{Shared, Upstream},
+    observe::{Audit, LabelBook, Watch, WorkerCounters},
+};
+use clock::now;
+use std::{
+    io::{self, IsTerminal as _},
+    path::Path,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
+use tokio::{
+    runtime::Builder,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
+use tracing_subscriber::EnvFilter;
+
+/// How often a stopping process looks whether all sessions have left.
+const LEAVING: Duration = Duration::from_millis(20);
+/// For sessions that were ended to close their connections.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
+/// What `serve` is told beside the configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Start {
+    /// Start frozen.
+    pub frozen: bool,
+}
+
+/// Serves until a signal ends it.
+///
+/// # Errors
+/// Something that is needed can't be had.
+pub fn serve(config: Config, start: Start) -> Result<(), AppError> {
+    let system = |what| move |source| AppError::System { what, source };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(system("start a runtime"))?;
+    runtime.block_on(run(config, start))
+}
+
+/// Logs go to standard error; `FROSTGATE_LOG` says how much (`info`, `debug`, `frostgate::net=trace` …).
+pub fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("FROSTGATE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = io::stderr().is_terminal();
+    let started =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(ansi).try_init();
+    // A second call, as tests may make it, finds the first one's.
+    drop(started);
+}
+
+async fn run(config: Config, start: Start) -> Result<(), AppError> {
+    let config = Arc::new(config);
+    let store = StateFile::open(&config.state_dir)?;
+    let state_durable = is_durable(store.folder());
+    if !state_durable {
+        tracing::warn!(
+            state_dir = %store.folder().display(),
+            "the state directory is on a volatile file system: a freeze would not survive a restart of the machine"
+        );
+    }
+    let (state, start_fault) = load_state(&store, start)?;
+    // Sockets are made before any other thread is there: the mode of a file is set by a mask of the process.
+    let opened = doors::open_doors(&config).await?;
+    let control = doors::bind_control(&config.control)?;
+    let switch = Arc::new(Switch::new(state));
+    let (watch, seen) = Watch::new();
+    let labels = Arc::new(LabelBook::default());
+    let upstream = Arc::new(Upstream::new(config.upstream.clone(), config.limits.connect_timeout));
+    let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let counters: Vec<Arc<WorkerCounters>> = (0..threads).map(|_| Arc::default()).collect();
+    let operator = Arc::new(Operator::new(OperatorParts {
+        switch: Arc::clone(&switch),
+        store,
+        state_durable,
+        start_fault,
+        clock: now,
+        sink: Box::new(watching::write_line),
+        audit: Audit::new(config.audit_interval, config.audit_sql),
+        labels: Arc::clone(&labels),
+        watch: watch.clone(),
+        counters: counters.clone(),
+        upstream: upstream.name(),
+    }));
+    let shared = Shared { config: Arc::clone(&config), switch, watch, labels, upstream };
+    let desks = workers::start_workers(&shared, &operator, counters)?;
+    let mut tasks = JoinSet::new();
+    let open = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "state": operator.phase(),
+        "listen": opened.ordinary.iter().map(Door::name).collect::<Vec<_>>(),
+        "maintenance_listen": opened.maintenance.as_ref().map(Door::name),
+        "http": opened.http.as_ref().map(Door::name),
+        "control": config.control,
+        "upstream": shared.upstream.name(),
+    });
+    operator.tell("started", open);
+    let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
+    let desks = Desks::new(desks, config.limits.max_connections);
+    for (door, entrance) in entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance))) {
+        drop(tasks.spawn(door.run(entrance, desks.clone())));
+    }
+    drop(desks);
+    doors::spawn_control(&mut tasks, &operator, control, opened.http);
+    drop(tasks.spawn(watching::watch_relays(Arc::clone(&operator), seen)));
+    drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&operator), shared.clone())));
+    operator.resume();
+    signals::until_stopped(&operator).await?;
+    tracing::info!("stopping");
+    // New connections first, then those that are idle; what is busy has until the time limit.
+    tasks.shutdown().await;
+    leave(&shared, config.limits.shutdown_timeout).await;
+    // The socket's file has no use any more; if it is gone already, so much the better.
+    drop(std::fs::remove_file(&config.control));
+    operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));
+    Ok(())
+}
+
+/// The state to start in, and why it is not the one on disk, if so.
+fn load_state(store: &StateFile, start: Start) -> Result<(FreezeState, Option<String>), AppError> {
+    let loaded = store.load(now());
+    if let Some(fault) = &loaded.fault {
+        tracing::error!(fault, "starting frozen");
+    }
+    let mut state = loaded.state;
+    if start.frozen && state.freeze.is_none() {
+        let request =
+            FreezeRequest { reason: "started with --frozen".into(), by: "frostgate".into(), until: None };
+        (state, _) = state.freeze(request, now());
+    }
+    if loaded.fault.is_some() || start.frozen {
+        store.save(&state)?;
+    }
+    Ok((state, loaded.fault))
+}
+
+/// Asks all sessions to leave, and ends those that have not when the time is over.
+async fn leave(shared: &Shared, limit: Duration) {
+    let ask = |order| {
+        for record in shared.switch.roster().all() {
+            record.give(order);
+        }
+    };
+    ask(Order::Leave);
+    let empty = async {
+        while !shared.switch.roster().is_empty() {
+            sleep(LEAVING).await;
+        }
+    };
+    if timeout(limit, empty).await.is_err() {
+        ask(Order::Kill);
+        sleep(LAST_MOMENTS).await;
+    }
+}
+
+/// Whether a file system survives a restart of the machine. Source: `statfs(2)`, the magic numbers of tmpfs,
+/// ramfs and overlayfs.
+fn is_durable(folder: &Path) -> bool {
+    const VOLATILE: [i64; 3] = [0x0102_1994, 0x8584_58f6, 0x794c_7630];
+    rustix::fs::statfs(folder).is_ok_and(|data| !VOLATILE.contains(&data.f_type))
+}

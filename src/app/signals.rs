@@ -1,0 +1,40 @@
+//! What the process is told by signals.
+
+use super::error::AppError;
+use crate::control::{DrainOptions, FreezeCall, Operator, ThawCall};
+use std::sync::Arc;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Signals: SIGUSR1 freezes, SIGUSR2 thaws, SIGHUP reloads, SIGTERM and SIGINT stop. Stopping never thaws.
+pub(super) async fn until_stopped(operator: &Arc<Operator>) -> Result<(), AppError> {
+    let listen =
+        |kind| signal(kind).map_err(|source| AppError::System { what: "listen for signals", source });
+    let (mut freeze, mut thaw) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
+    let (mut reload, mut terminate) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    loop {
+        // Each arm only waits: what is not chosen has lost nothing.
+        tokio::select! {
+            _ = freeze.recv() => {
+                let call = FreezeCall {
+                    reason: "signal".into(),
+                    by: "signal".into(),
+                    until: None,
+                    drain: DrainOptions::default(),
+                };
+                if let Err(error) = operator.freeze(call).await {
+                    tracing::error!(%error, "SIGUSR1");
+                }
+            }
+            _ = thaw.recv() => {
+                let call = ThawCall { reason: None, by: "signal".into() };
+                if let Err(error) = operator.thaw(call).await {
+                    tracing::error!(%error, "SIGUSR2");
+                }
+            }
+            _ = reload.recv() => tracing::info!("nothing is reloaded: certificates and exceptions are not configured"),
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The tasks that look on: what relays tell becomes audit lines, and an absent server is noticed.
+
+use super::clock::now;
+use crate::{
+    control::Operator,
+    net::Shared,
+    observe::{Book, Key, Seen, Tried, What},
+};
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{sync::mpsc, time::interval};
+
+/// How often damped audit lines are looked for.
+const TICK: Duration = Duration::from_secs(1);
+/// How often an unused server is looked for.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Takes what relays tell, and writes the audit.
+pub(super) async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiver<Seen>) {
+    let mut tick = interval(TICK);
+    loop {
+        // Each arm only waits: what is not chosen has lost nothing.
+        tokio::select! {
+            next = seen.recv() => match next {
+                None => return,
+                Some(seen) => note(&operator, seen),
+            },
+            _ = tick.tick() => {
+                let lines = operator.audit().due(now());
+                operator.write_audit(lines);
+            }
+        }
+    }
+}
+
+fn note(operator: &Operator, seen: Seen) {
+    let who = &seen.who.identity;
+    let tried = match seen.what {
+        What::Refused(refusal) => {
+            let what = refusal.classification;
+            let (class, command) = (what.class.as_str(), what.command.as_str().to_owned());
+            Tried { class, command, why: what.why.to_string(), text: refusal.text }
+        }
+        What::Rejected { command } => Tried {
+            class: "rejected",
+            command: String::from_utf8_lossy(&command).into_owned(),
+            why: "the server rejected it: the fence holds".into(),
+            text: Box::default(),
+        },
+        What::FenceLost | What::PoolerFound | What::FenceFailed { .. } => {
+            let event = format!("{:?}", seen.what);
+            tracing::warn!(session = who.id, user = who.user, database = who.database, event, "fence");
+            return;
+        }
+    };
+    let key = Key {
+        user: who.user.as_str().into(),
+        database: who.database.as_str().into(),
+        application: seen.application,
+        client: who.client.map(|address| address.ip()),
+        fingerprint: Book::shape(&tried),
+    };
+    let line = operator.audit().note(key, &tried, now());
+    operator.write_audit(line);
+}
+
+/// While nobody is logged in, looks whether the server can be reached.
+pub(super) async fn look_at_upstream(operator: Arc<Operator>, shared: Shared) {
+    let mut tick = interval(LOOK);
+    loop {
+        tick.tick().await;
+        let up = !shared.switch.roster().is_empty() || shared.upstream.connect().await.is_ok();
+        operator.note_upstream(up);
+    }
+}
+
+/// The audit goes to standard output, a line each.
+pub(super) fn write_line(line: &str) {
+    let mut out = io::stdout().lock();
+    // A reader that has gone away is no reason to stop relaying.
+    drop(out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()));
+}

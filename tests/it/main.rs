@@ -1,0 +1,18 @@
+//! Against real servers and real clients: one binary, so that it is linked once. `support` has the parts: a
+//! throw-away PostgreSQL, the proxy as a process, a client that speaks raw messages, and `eventually`.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests wait by the wall clock")]
+
+mod away;
+mod bad_input;
+mod cancel;
+mod drain;
+mod durable;
+mod fence;
+mod freeze;
+mod names;
+mod relay;
+mod support;
+mod verbs;
+
+use support::short as support_short;

@@ -1,0 +1,197 @@
+//! A throw-away cluster: made by initdb as a user that is not root, on a free port, gone when the tests are.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    sync::{
+        OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+use tempfile::TempDir;
+
+pub(crate) struct Postgres {
+    pub(crate) port: u16,
+    pub(crate) folder: TempDir,
+    bin: PathBuf,
+}
+
+static SHARED: OnceLock<Postgres> = OnceLock::new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+impl Postgres {
+    /// The one that most tests share. Each makes its own database.
+    pub(crate) fn shared() -> &'static Self {
+        SHARED.get_or_init(|| {
+            let server = Self::start();
+            server.stop_with_this_process();
+            server
+        })
+    }
+
+    /// One of its own, for a test that stops it.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::Builder::new().prefix("frostgate-test-").tempdir().unwrap();
+        // The server's user must reach its data.
+        allow_all(folder.path());
+        let server = Self { port: free_port(), folder, bin: bin() };
+        let data = server.data();
+        fs::create_dir(&data).unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg(server_user()).arg(&data).status().unwrap().success());
+        }
+        let mut initdb = server.as_server_user("initdb");
+        initdb.args(["-D"]).arg(&data).args([
+            "-U",
+            "postgres",
+            "--auth=trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]);
+        check(&initdb.output().unwrap());
+        let settings = format!(
+            "port={}\nlisten_addresses='127.0.0.1'\nunix_socket_directories='{}'\nfsync=off\nmax_connections=300\n\
+             max_prepared_transactions=20\nwal_level=logical\nmax_wal_senders=10\nmax_replication_slots=10\n\
+             track_commit_timestamp=on\n",
+            server.port,
+            server.folder.path().display()
+        );
+        let written = server
+            .as_server_user("sh")
+            .args(["-c", "printf %s \"$1\" >> \"$0/postgresql.conf\""])
+            .arg(&data)
+            .arg(settings)
+            .output();
+        check(&written.unwrap());
+        server.up();
+        server
+    }
+
+    pub(crate) fn up(&self) {
+        let log = self.data().join("log");
+        let mut command = self.as_server_user("pg_ctl");
+        command.arg("-D").arg(self.data()).args(["-w", "-s", "-l"]).arg(log).arg("start");
+        // What the server inherits would keep the test's own output open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        assert!(command.status().unwrap().success(), "the server does not start");
+    }
+
+    pub(crate) fn down(&self) {
+        let mut command = self.as_server_user("pg_ctl");
+        command.arg("-D").arg(self.data()).args(["-w", "-s", "-m", "immediate", "stop"]);
+        check(&command.output().unwrap());
+    }
+
+    /// A new database with a table `t (a int)`; its name.
+    pub(crate) fn database(&self) -> String {
+        let name = format!("db{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        self.sql(&name, "CREATE TABLE t (a int)");
+        name
+    }
+
+    /// Runs statements directly, as the superuser; what they print, unaligned.
+    pub(crate) fn sql(&self, database: &str, sql: &str) -> String {
+        let output = Command::new("psql")
+            .args(["-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-U", "postgres"])
+            .args(["-p", &self.port.to_string(), "-d", database, "-c", sql])
+            .output()
+            .unwrap();
+        check(&output)
+    }
+
+    /// How many rows `t` has.
+    pub(crate) fn rows(&self, database: &str) -> u32 {
+        self.sql(database, "SELECT count(*) FROM t").parse().unwrap()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    fn as_server_user(&self, program: &str) -> Command {
+        let path = self.bin.join(program);
+        let program = if path.exists() { path } else { program.into() };
+        if !is_root() {
+            return Command::new(program);
+        }
+        let mut command = Command::new("setpriv");
+        let user = server_user();
+        command.args([&format!("--reuid={user}"), &format!("--regid={user}"), "--init-groups"]).arg(program);
+        command.current_dir("/");
+        command
+    }
+
+    /// Nothing of Rust's is run when a test binary ends: a shell waits for that and cleans up.
+    fn stop_with_this_process(&self) {
+        let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.5; done; \
+                      kill -QUIT \"$(head -n 1 \"$2/data/postmaster.pid\")\"; sleep 1; rm -rf \"$2\"";
+        let watcher = Command::new("sh")
+            .args(["-c", script, "sh", &std::process::id().to_string()])
+            .arg(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        // It outlives this process, which is the point of it.
+        std::mem::forget(watcher.unwrap());
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let mut command = self.as_server_user("pg_ctl");
+        command.arg("-D").arg(self.data()).args(["-w", "-s", "-m", "immediate", "stop"]);
+        // It may have been stopped by the test.
+        drop(command.output());
+    }
+}
+
+fn bin() -> PathBuf {
+    if let Some(bin) = std::env::var_os("FROSTGATE_PG_BIN") {
+        return bin.into();
+    }
+    let mut found: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let version = path.file_name()?.to_str()?.parse().ok()?;
+            path.join("bin/initdb").exists().then(|| (version, path.join("bin")))
+        })
+        .collect();
+    found.sort();
+    let newest = found.pop().map(|(_, path)| path);
+    newest.expect("no PostgreSQL under /usr/lib/postgresql; install it, or name its programs' folder in FROSTGATE_PG_BIN")
+}
+
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().unwrap().stdout == b"0\n"
+}
+
+fn server_user() -> &'static str {
+    static USER: OnceLock<&'static str> = OnceLock::new();
+    USER.get_or_init(|| {
+        let has = |user| Command::new("id").arg(user).output().unwrap().status.success();
+        if has("postgres") { "postgres" } else { "nobody" }
+    })
+}
+
+fn allow_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn check(output: &Output) -> String {
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+    out.trim_end().to_owned()
+}

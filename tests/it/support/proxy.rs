@@ -1,0 +1,239 @@
+//! The proxy as its users have it: a process, its verbs, its log. It stops when it is dropped, and shows its log
+//! when the test fails.
+
+use super::{Postgres, Wire, eventually};
+use serde_json::Value;
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+};
+use tempfile::TempDir;
+
+pub(crate) struct Proxy {
+    child: Child,
+    pub(crate) folder: TempDir,
+    pub(crate) port: u16,
+    pub(crate) maintenance: PathBuf,
+    pub(crate) http: u16,
+    audit: Arc<Mutex<Vec<Value>>>,
+}
+
+/// What a verb came to.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl Ran {
+    pub(crate) fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: text(&output.stdout),
+            err: text(&output.stderr),
+        }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+impl Proxy {
+    /// In front of that server.
+    pub(crate) fn spawn(server: &Postgres) -> Self {
+        Self::with(&upstream(server), &[])
+    }
+
+    /// With more arguments.
+    pub(crate) fn with(upstream: &str, more: &[&str]) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), upstream, more)
+    }
+
+    /// In a folder that holds a state already.
+    pub(crate) fn in_folder(folder: TempDir, upstream: &str, more: &[&str]) -> Self {
+        let maintenance = folder.path().join("maintenance.sock");
+        let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        let mut child = Command::new(binary())
+            .args(["serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .arg("--maintenance-listen")
+            .arg(&maintenance)
+            .arg("--state-dir")
+            .arg(folder.path().join("state"))
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let Some(Ok(first)) = lines.next() else {
+            let log = fs::read_to_string(folder.path().join("log")).unwrap();
+            panic!("the proxy did not start: {log}");
+        };
+        let started: Value = serde_json::from_str(&first).unwrap();
+        let port = |address: &Value| address.as_str().unwrap().rsplit(':').next().unwrap().parse().unwrap();
+        let audit = Arc::new(Mutex::new(vec![started.clone()]));
+        let sink = Arc::clone(&audit);
+        thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                sink.lock().unwrap().push(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self {
+            child,
+            port: port(&started["listen"][0]),
+            http: port(&started["http"]),
+            folder,
+            maintenance,
+            audit,
+        }
+    }
+
+    /// Runs a verb.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        Ran::of(&self.verb(arguments).output().unwrap())
+    }
+
+    /// A verb that is to be started.
+    pub(crate) fn verb(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary());
+        command.args(arguments).env("FROSTGATE_CONTROL", self.control()).stdin(Stdio::null());
+        command
+    }
+
+    pub(crate) fn control(&self) -> PathBuf {
+        self.folder.path().join("state/control.sock")
+    }
+
+    /// Freezes and is frozen.
+    pub(crate) fn freeze(&self) {
+        let ran = self.run(&["freeze", "--reason", "test"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+
+    /// Shuts the gate and does not wait.
+    pub(crate) fn shut(&self) {
+        let ran = self.run(&["freeze", "--reason", "test", "--no-wait"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+
+    pub(crate) fn thaw(&self) {
+        let ran = self.run(&["thaw"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+
+    pub(crate) fn status(&self) -> Value {
+        self.run(&["status", "--json"]).json()
+    }
+
+    pub(crate) fn state(&self) -> String {
+        self.status()["state"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) fn is_eventually(&self, state: &str) {
+        eventually(state, || (self.state() == state).then_some(()));
+    }
+
+    /// A raw client, logged in.
+    pub(crate) fn connect(&self, database: &str) -> Wire {
+        Wire::connect(self.port, database)
+    }
+
+    /// psql with these arguments.
+    pub(crate) fn psql(&self, database: &str, arguments: &[&str]) -> Ran {
+        psql("127.0.0.1", self.port, database, arguments)
+    }
+
+    /// psql through the maintenance listener.
+    pub(crate) fn psql_maintenance(&self, database: &str, arguments: &[&str]) -> Ran {
+        // libpq finds a socket by its folder and a port: a link with the name that it looks for.
+        let folder = self.folder.path();
+        let link = folder.join(".s.PGSQL.1");
+        if !link.exists() {
+            std::os::unix::fs::symlink(&self.maintenance, &link).unwrap();
+        }
+        psql(folder.to_str().unwrap(), 1, database, arguments)
+    }
+
+    /// Audit lines of that event so far.
+    pub(crate) fn audit(&self, event: &str) -> Vec<Value> {
+        self.audit.lock().unwrap().iter().filter(|line| line["event"] == event).cloned().collect()
+    }
+
+    /// What the HTTP port answers: status line and body.
+    pub(crate) fn http(&self, request_line: &str) -> (String, String) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).unwrap();
+        write!(stream, "{request_line} HTTP/1.0\r\nhost: test\r\ncontent-length: 0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.lines().next().unwrap().to_owned(), body.to_owned())
+    }
+
+    /// The value of a metric, by its name with labels as it stands on the page.
+    pub(crate) fn metric(&self, name: &str) -> Option<f64> {
+        let (_, page) = self.http("GET /metrics");
+        let line =
+            page.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))?;
+        line.rsplit(' ').next()?.parse().ok()
+    }
+
+    pub(crate) fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits until the process has ended; its folder with what it left there.
+    pub(crate) fn ended(mut self) -> TempDir {
+        eventually("the end of the proxy", || self.child.try_wait().unwrap());
+        std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    /// Memory that the process has, in KiB.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+        if thread::panicking() {
+            eprintln!("--- the proxy's log\n{}", self.log());
+        }
+    }
+}
+
+pub(crate) fn upstream(server: &Postgres) -> String {
+    format!("host=127.0.0.1 port={}", server.port)
+}
+
+pub(crate) fn psql(host: &str, port: u16, database: &str, arguments: &[&str]) -> Ran {
+    let output = Command::new("psql")
+        .args(["-X", "-A", "-t", "-q", "-h", host, "-U", "postgres", "-p", &port.to_string(), "-d", database])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    Ran::of(&output)
+}
+
+pub(crate) fn binary() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_frostgate"))
+}
