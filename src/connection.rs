@@ -4,8 +4,8 @@ use crate::{
     control::Operator,
     fleet::{Entrance, Identity, Place},
     net::{
-        Ending, Ends, Greeting, LoggedIn, NetError, Peer, Relay, Stream, Worker, farewell, greet, log_in,
-        send_cancel, turn_away,
+        Ending, Ends, Greeting, LoggedIn, LoginWay, NetError, Peer, Relay, Stream, Worker, farewell, greet,
+        log_in, send_cancel, turn_away,
     },
     session::{FenceKind, Role, Session, SessionSettings},
     sql::ClientEncoding,
@@ -61,9 +61,7 @@ impl Connection {
             established.unwrap_or_else(|_| Err(NetError::LoginTimeout { limit_ms: limit.as_millis() }));
         match result {
             Ok(None) => Ok(None),
-            Ok(Some((server, place, message, login))) => {
-                Ok(Some(Box::new(Established { client: stream, server, place, message, login })))
-            }
+            Ok(Some(at_server)) => Ok(Some(Box::new(Established { client: stream, at_server }))),
             Err(error) => {
                 self.operator.note_login(false);
                 self.say_why(&mut stream, &error).await;
@@ -72,11 +70,8 @@ impl Connection {
         }
     }
 
-    async fn log_in(
-        &self,
-        client: &mut Stream,
-    ) -> Result<Option<(Stream, Place, StartupMessage, LoggedIn)>, NetError> {
-        let (message, from_client) = match greet(client).await? {
+    async fn log_in(&self, client: &mut Stream) -> Result<Option<AtServer>, NetError> {
+        let (mut message, from_client) = match greet(client).await? {
             Greeting::Nothing => return Ok(None),
             Greeting::Cancel(key) => {
                 self.cancel(&key).await;
@@ -84,15 +79,45 @@ impl Connection {
             }
             Greeting::Session(message, from_client) => (message, from_client),
         };
-        let connected = self.worker.shared.upstream.connect().await;
+        let shared = &self.worker.shared;
+        let connected = shared.upstream.connect().await;
         self.operator.note_upstream(connected.is_ok());
+        if connected.is_err() {
+            shared.server.forget();
+        }
         let (mut server, place) = connected?;
-        let Some(login) = log_in(client, &mut server, &message, from_client).await? else {
+        let way = self.login_way(&mut message);
+        let spoken = (from_client, way);
+        let Some(login) = log_in(client, &mut server, &message, spoken).await? else {
             self.operator.note_login(false);
             return Ok(None);
         };
         self.operator.note_login(true);
-        Ok(Some((server, place, message, login)))
+        if let Some(version) = login.parameter("server_version") {
+            shared.server.learn_version(&String::from_utf8_lossy(version));
+        }
+        let is_fenced = matches!(way, LoginWay::Fenced { .. });
+        Ok(Some(AtServer { server, place, message, login, is_fenced }))
+    }
+
+    /// A login trigger writes before any fence could be put up in the session. Behind a shut gate the login itself
+    /// is made read-only where there may be one; before that, a login that may run one is waited for by a drain.
+    fn login_way(&self, message: &mut StartupMessage) -> LoginWay<'_> {
+        let shared = &self.worker.shared;
+        let database = String::from_utf8_lossy(message.database()).into_owned();
+        let may_write = self.entrance == Entrance::Ordinary
+            && message.replication() != Replication::Physical
+            && shared.server.may_have_login_triggers(&database)
+            && shared.server.is_pooler() != Some(true);
+        if !may_write {
+            return LoginWay::Plain;
+        }
+        if !shared.switch.gate().is_shut() {
+            return LoginWay::Counted(shared.switch.roster());
+        }
+        let own = message.parameter("default_transaction_read_only").map(|value| value == b"on");
+        message.set("default_transaction_read_only", "on");
+        LoginWay::Fenced { told: own.unwrap_or(false) }
     }
 
     /// A key that no session of ours has is answered by silence, as the server does.
@@ -124,7 +149,8 @@ impl Connection {
     }
 
     async fn relay(&self, established: Established, client_name: &str) {
-        let Established { client, server, place, message, login } = established;
+        let settings = self.settings(&established.at_server);
+        let Established { client, at_server: AtServer { server, place, message, login, .. } } = established;
         let shared = &self.worker.shared;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (user, database) = (text(message.user()), text(message.database()));
@@ -139,6 +165,10 @@ impl Connection {
             cancel_key: login.cancel_key.clone(),
             place,
         };
+        let pid = login.cancel_key.as_ref().map(|key| key.process_id);
+        if let Some(pid) = pid {
+            shared.pids.enter(pid);
+        }
         let record = shared.switch.roster().enter(identity, &application);
         tracing::info!(
             session = self.id,
@@ -153,7 +183,7 @@ impl Connection {
                 json!({ "session": self.id, "user": user, "database": database, "client": client_name });
             self.operator.tell("maintenance_login", who);
         }
-        let session = Session::new(self.settings(&message, &login), shared.switch.gate());
+        let session = Session::new(settings, shared.switch.gate());
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
         let relay = Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends);
         let (result, ending) = relay.run().await;
@@ -164,11 +194,15 @@ impl Connection {
         if let Ending::ServerLeft(server) = ending {
             farewell(server, &shared.upstream, &record).await;
         }
+        if let Some(pid) = pid {
+            shared.pids.leave(pid);
+        }
         shared.switch.roster().leave(self.id);
         shared.switch.stir();
     }
 
-    fn settings(&self, message: &StartupMessage, login: &LoggedIn) -> SessionSettings {
+    fn settings(&self, at_server: &AtServer) -> SessionSettings {
+        let AtServer { message, login, .. } = at_server;
         let replication = message.replication();
         SessionSettings {
             role: match self.entrance {
@@ -177,6 +211,7 @@ impl Connection {
             },
             replication,
             fence: match replication {
+                _ if self.worker.shared.server.is_pooler() == Some(true) => FenceKind::None,
                 Replication::None | Replication::Database => FenceKind::Session,
                 Replication::Physical => FenceKind::None,
             },
@@ -185,7 +220,7 @@ impl Connection {
                 .map_or(ClientEncoding::Uncertain, ClientEncoding::from_name),
             default_read_only: login.parameter("default_transaction_read_only").map(|value| value == b"on"),
             process_id: login.cancel_key.as_ref().map_or(0, |key| key.process_id),
-            asks_process: false,
+            fenced_at_login: at_server.is_fenced,
             advertise_read_only: self.worker.shared.config.advertise_read_only,
         }
     }
@@ -194,10 +229,16 @@ impl Connection {
 /// Both sides logged in to each other.
 struct Established {
     client: Stream,
+    at_server: AtServer,
+}
+
+/// What a login came to at the server.
+struct AtServer {
     server: Stream,
     place: Place,
     message: StartupMessage,
     login: LoggedIn,
+    is_fenced: bool,
 }
 
 /// An error's text and those of its causes.

@@ -79,7 +79,6 @@ impl World {
             encoding: ClientEncoding::Safe,
             default_read_only: Some(false),
             process_id: 7,
-            asks_process: false,
             advertise_read_only: false,
         };
         let gate = Gate { epoch: Epoch(0), phase: Phase::Open, edition: 0 };

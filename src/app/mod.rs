@@ -14,7 +14,7 @@ pub use error::AppError;
 use crate::{
     config::Config,
     control::{Operator, OperatorParts},
-    fleet::{Entrance, Order, StateFile, Switch},
+    fleet::{Entrance, Order, PidLog, ServerKnowledge, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
     net::{Shared, Upstream},
@@ -82,6 +82,12 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let opened = doors::open_doors(&config).await?;
     let control = doors::bind_control(&config.control)?;
     let switch = Arc::new(Switch::new(state));
+    let server = Arc::new(ServerKnowledge::default());
+    let (pids, orphans) = PidLog::open(&store)?;
+    if !orphans.is_empty() {
+        tracing::warn!(count = orphans.len(), "a process before this one left server sessions behind");
+    }
+    server.set_orphans(orphans);
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
     let upstream = Arc::new(Upstream::new(config.upstream.clone(), config.limits.connect_timeout));
@@ -99,8 +105,10 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         watch: watch.clone(),
         counters: counters.clone(),
         upstream: upstream.name(),
+        server: Arc::clone(&server),
     }));
-    let shared = Shared { config: Arc::clone(&config), switch, watch, labels, upstream };
+    let pids = Arc::new(pids);
+    let shared = Shared { config: Arc::clone(&config), switch, watch, labels, upstream, server, pids };
     let desks = workers::start_workers(&shared, &operator, counters)?;
     let mut tasks = JoinSet::new();
     let open = serde_json::json!({
@@ -128,6 +136,9 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     // New connections first, then those that are idle; what is busy has until the time limit.
     tasks.shutdown().await;
     leave(&shared, config.limits.shutdown_timeout).await;
+    if shared.switch.roster().is_empty() {
+        shared.pids.close(&shared.server.orphans());
+    }
     // The socket's file has no use any more; if it is gone already, so much the better.
     drop(std::fs::remove_file(&config.control));
     operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));

@@ -21,6 +21,8 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>) -> Result<(), AppErr
                     by: "signal".into(),
                     until: None,
                     drain: DrainOptions::default(),
+                    // Nobody could be asked: a gate that is shut without a fence is better than none.
+                    allow_unfenced: true,
                 };
                 if let Err(error) = operator.freeze(call).await {
                     tracing::error!(%error, "SIGUSR1");

@@ -105,6 +105,9 @@ pub struct FreezeArgs {
     /// What becomes of the freeze when the drain is not over in time.
     #[arg(long, value_enum, default_value = "stay")]
     pub on_timeout: OnTimeoutArg,
+    /// Freeze although a pooler behind the proxy leaves no room for the fence.
+    #[arg(long)]
+    pub allow_unfenced: bool,
     /// Shut the gate, and do not wait for the drain.
     #[arg(long)]
     pub no_wait: bool,

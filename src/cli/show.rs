@@ -67,6 +67,16 @@ pub(super) fn status(status: &Status) -> String {
         .map(|(_, (count, what))| format!("{count} {what}"))
         .collect();
     line("sessions", told.join(", "));
+    if status.orphans > 0 {
+        line(
+            "orphans",
+            format!(
+                "{} server session(s) of a frostgate process that did not stop well may still write; whoever is \
+                 logged in next asks for them",
+                status.orphans
+            ),
+        );
+    }
     line("refused", format!("{} statements since the start", status.refused_total));
     line("fence", status.fence.clone());
     line("server", server(status));

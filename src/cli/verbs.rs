@@ -59,6 +59,7 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
         by: args.by.unwrap_or_else(|| caller.name.clone()),
         until: end.map_err(usage("--until"))?,
         drain,
+        allow_unfenced: args.allow_unfenced,
     };
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {

@@ -19,6 +19,9 @@ pub struct FreezeCall {
     /// How to wait for the drain.
     #[serde(default)]
     pub drain: DrainOptions,
+    /// Freeze although there is no fence: a pooler stands behind the proxy.
+    #[serde(default)]
+    pub allow_unfenced: bool,
 }
 
 /// How a drain is waited for.

@@ -23,6 +23,12 @@ pub enum ControlError {
         /// How many.
         count: usize,
     },
+    /// Nothing would reject what the classifier can't see.
+    #[error(
+        "a pooler stands between Frostgate and PostgreSQL: there is no fence, and writes hidden in functions would \
+         pass; put Frostgate next to PostgreSQL, or freeze with --allow-unfenced"
+    )]
+    Unfenced,
     /// The state could not be kept.
     #[error("the gate is {gate}, but the state could not be kept")]
     NotKept {
@@ -48,7 +54,7 @@ impl ControlError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Words { .. } => 2,
-            Self::ExemptTransactionOpen { .. } => 4,
+            Self::ExemptTransactionOpen { .. } | Self::Unfenced => 4,
             Self::NotKept { .. } | Self::Serve { .. } => 1,
         }
     }

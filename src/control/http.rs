@@ -115,7 +115,7 @@ fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
         Err(error) => {
             let code = match error {
                 ControlError::Words { .. } => StatusCode::BAD_REQUEST,
-                ControlError::ExemptTransactionOpen { .. } => StatusCode::CONFLICT,
+                ControlError::ExemptTransactionOpen { .. } | ControlError::Unfenced => StatusCode::CONFLICT,
                 ControlError::NotKept { .. } | ControlError::Serve { .. } => {
                     StatusCode::INTERNAL_SERVER_ERROR
                 }

@@ -7,7 +7,7 @@ use super::{
     status::{HoldsUp, Status},
 };
 use crate::{
-    fleet::{Census, StateFile, Switch},
+    fleet::{Census, ServerKnowledge, StateFile, Switch},
     freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, check_words},
     observe::{
         Audit, LabelBook, Watch, WorkerCounters, line,
@@ -59,6 +59,8 @@ pub struct OperatorParts {
     pub counters: Vec<Arc<WorkerCounters>>,
     /// Where the server is.
     pub upstream: String,
+    /// What is known of it.
+    pub server: Arc<ServerKnowledge>,
 }
 
 /// See the module's text.
@@ -74,6 +76,7 @@ pub struct Operator {
     watch: Watch,
     counters: Vec<Arc<WorkerCounters>>,
     upstream: String,
+    server: Arc<ServerKnowledge>,
     verbs: AsyncMutex<()>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
@@ -111,6 +114,7 @@ impl Operator {
             watch: parts.watch,
             counters: parts.counters,
             upstream: parts.upstream,
+            server: parts.server,
             verbs: AsyncMutex::new(()),
             drain: Mutex::new(Drain::default()),
             declared: AtomicU64::new(0),
@@ -151,8 +155,11 @@ impl Operator {
         let words = |what, text: &str| check_words(text).map_err(|fault| ControlError::Words { what, fault });
         words("reason", &call.reason)?;
         words("by", &call.by)?;
+        if self.server.is_pooler() == Some(true) && !call.allow_unfenced {
+            return Err(ControlError::Unfenced);
+        }
         let _one_at_a_time = self.verbs.lock().await;
-        let FreezeCall { reason, by, until, drain: options } = call;
+        let FreezeCall { reason, by, until, drain: options, .. } = call;
         let before = self.switch.state();
         let (state, change) =
             before.freeze(FreezeRequest { reason: reason.clone(), by: by.clone(), until }, self.now());
@@ -243,7 +250,17 @@ impl Operator {
 
     /// How the sessions stand.
     pub fn census(&self) -> Census {
-        self.switch.roster().census(self.switch.gate().epoch)
+        let orphans = self.server.orphans().len();
+        Census { orphans, ..self.switch.roster().census(self.switch.gate().epoch) }
+    }
+
+    /// Somebody who is logged in shall ask what has become of the sessions that a process before this one left.
+    pub(super) fn ask_for_orphans(&self) {
+        if !self.server.orphans().is_empty()
+            && let Some(record) = self.switch.roster().all().first()
+        {
+            record.request_to_ask();
+        }
     }
 
     /// Writes a line of the audit.
@@ -304,7 +321,8 @@ impl Operator {
             readonly_leftovers: census.leftovers,
             exempt_sessions: census.exempt,
             refused_total: self.labels.total(),
-            fence: "session".into(),
+            orphans: census.orphans,
+            fence: if self.server.is_pooler() == Some(true) { "none".into() } else { "session".into() },
             quiet: "not_checked".into(),
             state_durable: self.state_durable,
             upstream: self.upstream.clone(),

@@ -44,6 +44,8 @@ pub struct Status {
     pub exempt_sessions: usize,
     /// Statements refused since the start.
     pub refused_total: u64,
+    /// Server sessions that a process before this one left behind, and that may still be at something.
+    pub orphans: usize,
     /// `session`, `transaction` or `none`.
     pub fence: String,
     /// `verified`, `violated` or `not_checked`.

@@ -42,6 +42,7 @@ async fn drain(operator: Arc<Operator>, epoch: Epoch) {
                 continue;
             }
         }
+        operator.ask_for_orphans();
         let deadline = { lock(&operator.drain).deadline.take() };
         let Some(deadline) = deadline else {
             tokio::select! {

@@ -13,7 +13,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
@@ -83,6 +83,7 @@ pub struct SessionRecord {
     last_command: Mutex<&'static str>,
     order: AtomicU8,
     client_is_gone: AtomicBool,
+    shall_ask: AtomicBool,
     waker: OnceLock<Waker>,
 }
 
@@ -167,6 +168,17 @@ impl SessionRecord {
         debug_assert!(exchanged.is_ok() || self.order() > Order::CancelRead, "orders only grow stronger");
     }
 
+    /// The session shall ask the server what there is to ask.
+    pub fn request_to_ask(&self) {
+        self.shall_ask.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Whether it shall; it is told once.
+    pub fn take_request_to_ask(&self) -> bool {
+        self.shall_ask.load(Ordering::Relaxed) && self.shall_ask.swap(false, Ordering::AcqRel)
+    }
+
     /// Whom to wake when the gate moves or an order comes. A task's waker is the same all its life, so this
     /// is said once.
     pub fn register(&self, waker: &Waker) {
@@ -185,9 +197,27 @@ impl SessionRecord {
 pub struct Roster {
     sessions: Mutex<HashMap<u64, Arc<SessionRecord>>>,
     next_id: AtomicU64,
+    /// Logins that the server is at, begun while the gate was open, in which a trigger may write.
+    logins: AtomicUsize,
+}
+
+/// Counted as long as it lives.
+#[derive(Debug)]
+pub struct LoginUnderWay<'a>(&'a Roster);
+
+impl Drop for LoginUnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.logins.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Roster {
+    /// The server is at a login in which a trigger may write.
+    pub fn begin_login(&self) -> LoginUnderWay<'_> {
+        self.logins.fetch_add(1, Ordering::SeqCst);
+        LoginUnderWay(self)
+    }
+
     /// A number for a new connection.
     pub fn next_id(&self) -> u64 {
         self.next_id.fetch_add(1, Ordering::Relaxed).saturating_add(1)
@@ -204,6 +234,7 @@ impl Roster {
             last_command: Mutex::new(""),
             order: AtomicU8::new(0),
             client_is_gone: AtomicBool::new(false),
+            shall_ask: AtomicBool::new(false),
             waker: OnceLock::new(),
         });
         lock(&self.sessions).insert(id, Arc::clone(&record));
@@ -236,6 +267,14 @@ impl Roster {
         sessions.values().find(|record| record.identity.cancel_key.as_ref() == Some(key)).cloned()
     }
 
+    /// Whether one of our sessions has that process of the server.
+    pub fn has_process(&self, pid: u32) -> bool {
+        let has = |record: &SessionRecord| {
+            record.identity.cancel_key.as_ref().is_some_and(|key| key.process_id == pid)
+        };
+        lock(&self.sessions).values().any(|record| has(record))
+    }
+
     /// Wakes everybody.
     pub fn wake_all(&self) {
         for record in lock(&self.sessions).values() {
@@ -245,7 +284,7 @@ impl Roster {
 
     /// How everybody stands with regard to that epoch's gate.
     pub fn census(&self, epoch: Epoch) -> Census {
-        let mut census = Census::default();
+        let mut census = Census { logins: self.logins.load(Ordering::SeqCst), ..Census::default() };
         for record in lock(&self.sessions).values() {
             census.count(record, epoch);
         }
@@ -272,6 +311,10 @@ pub struct Census {
     pub unaware: usize,
     /// Read-only to their end though the gate is open again.
     pub leftovers: usize,
+    /// Logins under way in which a trigger may write.
+    pub logins: usize,
+    /// Sessions of a process before this one that may still be at something.
+    pub orphans: usize,
 }
 
 impl Census {
@@ -303,7 +346,7 @@ impl Census {
 
     /// Nothing that is not exempt could still write.
     pub fn is_quiet(&self) -> bool {
-        self.settling == 0 && self.unproven == 0 && self.writing == 0
+        self.settling == 0 && self.unproven == 0 && self.writing == 0 && self.logins == 0 && self.orphans == 0
     }
 }
 

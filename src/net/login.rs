@@ -5,12 +5,15 @@ use super::{
     error::{NetError, Peer},
     stream::Stream,
 };
-use crate::wire::{
-    BackendTag, Cut,
-    backend::{ErrorText, SqlState, error_response},
-    backend::{Severity, read_parameter_status},
-    frame::{Rows, cut_backend},
-    startup::{self, CancelKey, StartupMessage, StartupPacket},
+use crate::{
+    fleet::Roster,
+    wire::{
+        BackendTag, Cut,
+        backend::{ErrorText, SqlState, error_response},
+        backend::{Severity, parameter_status, read_parameter_status},
+        frame::{Rows, cut_backend},
+        startup::{self, CancelKey, StartupMessage, StartupPacket},
+    },
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -98,6 +101,21 @@ enum Speaks {
     Client,
 }
 
+/// How a login goes with regard to the freeze.
+#[derive(Debug, Clone, Copy, Default)]
+pub enum LoginWay<'a> {
+    /// Nothing in it can write.
+    #[default]
+    Plain,
+    /// A login trigger may write while the server is at it: it is counted there.
+    Counted(&'a Roster),
+    /// It was made read-only by us, and the client is told its own mode instead.
+    Fenced {
+        /// What it is told of `default_transaction_read_only`.
+        told: bool,
+    },
+}
+
 /// Relays the server's authentication. `None`: the server would not have the client, and has told it why.
 ///
 /// # Errors
@@ -106,12 +124,12 @@ pub async fn log_in(
     client: &mut Stream,
     server: &mut Stream,
     message: &StartupMessage,
-    from_client: Vec<u8>,
+    (from_client, way): (Vec<u8>, LoginWay<'_>),
 ) -> Result<Option<LoggedIn>, NetError> {
     let lost_server = |source| NetError::Lost { peer: Peer::Server, source };
     let lost_client = |source| NetError::Lost { peer: Peer::Client, source };
     server.write_all(&message.encode()).await.map_err(lost_server)?;
-    let mut login = Login { from_client, ..Login::default() };
+    let mut login = Login { from_client, way, ..Login::default() };
     loop {
         let answered = login.hear()?;
         if !login.to_client.is_empty() {
@@ -122,6 +140,10 @@ pub async fn log_in(
             Heard::Ready => return Ok(Some(login.into_logged_in())),
             Heard::More if login.speaks == Speaks::Server => {
                 login.from_server.reserve(READ_AT_ONCE);
+                let _counted = match way {
+                    LoginWay::Counted(roster) => Some(roster.begin_login()),
+                    LoginWay::Plain | LoginWay::Fenced { .. } => None,
+                };
                 let read = server.read_buf(&mut login.from_server).await.map_err(lost_server)?;
                 if read == 0 && login.was_refused {
                     return Ok(None);
@@ -150,7 +172,7 @@ enum Heard {
 }
 
 #[derive(Debug)]
-struct Login {
+struct Login<'a> {
     speaks: Speaks,
     from_server: Vec<u8>,
     from_client: Vec<u8>,
@@ -158,9 +180,10 @@ struct Login {
     cancel_key: Option<CancelKey>,
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
     was_refused: bool,
+    way: LoginWay<'a>,
 }
 
-impl Default for Login {
+impl Default for Login<'_> {
     fn default() -> Self {
         Self {
             speaks: Speaks::Server,
@@ -170,11 +193,12 @@ impl Default for Login {
             cancel_key: None,
             parameters: Vec::new(),
             was_refused: false,
+            way: LoginWay::Plain,
         }
     }
 }
 
-impl Login {
+impl Login<'_> {
     /// Takes in what the server has said.
     fn hear(&mut self) -> Result<Heard, NetError> {
         let mut dealt_with = 0_usize;
@@ -185,7 +209,16 @@ impl Login {
             // What is too long to be held is no message of a login but a notice: wait for all of it.
             let Cut::Whole { tag, bytes, body } = cut else { break };
             dealt_with = dealt_with.saturating_add(bytes.len());
-            self.to_client.extend_from_slice(bytes);
+            let parameter = read_parameter_status(body).filter(|_| tag == BackendTag::ParameterStatus);
+            match (parameter, self.way) {
+                (Some((b"default_transaction_read_only", _)), LoginWay::Fenced { told: read_only }) => {
+                    let value: &[u8] = if read_only { b"on" } else { b"off" };
+                    parameter_status(&mut self.to_client, "default_transaction_read_only", value);
+                    self.parameters.push((b"default_transaction_read_only".to_vec(), value.to_vec()));
+                    continue;
+                }
+                _ => self.to_client.extend_from_slice(bytes),
+            }
             if tag == BackendTag::Authentication {
                 self.speaks = speaks_after(body);
             } else if tag == BackendTag::BackendKeyData {
@@ -194,9 +227,7 @@ impl Login {
                 self.was_refused = true;
             } else if tag == BackendTag::ReadyForQuery {
                 heard = Heard::Ready;
-            } else if tag == BackendTag::ParameterStatus
-                && let Some((name, value)) = read_parameter_status(body)
-            {
+            } else if let Some((name, value)) = parameter {
                 self.parameters.push((name.to_vec(), value.to_vec()));
             }
             if heard == Heard::Ready {

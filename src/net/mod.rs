@@ -15,7 +15,7 @@ mod worker;
 pub use cancel::send as send_cancel;
 pub use error::{NetError, Peer};
 pub use farewell::farewell;
-pub use login::{Greeting, LoggedIn, greet, log_in, turn_away};
+pub use login::{Greeting, LoggedIn, LoginWay, greet, log_in, turn_away};
 pub use relay::{Ending, Ends, Relay};
 pub use stream::Stream;
 pub use upstream::Upstream;

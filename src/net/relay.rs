@@ -124,10 +124,14 @@ impl Relay {
 
     /// Relays to the end. If it is an error, the client has been told.
     pub async fn run(mut self) -> (Result<(), NetError>, Ending) {
+        let mut is_new = true;
         let result = poll_fn(|cx| {
             self.record.register(cx.waker());
             let worker = Rc::clone(&self.worker);
             let mut lent = worker.lend();
+            if std::mem::take(&mut is_new) {
+                self.begin(cx, &mut lent.tools)?;
+            }
             let polled = self.poll(cx, &mut lent);
             if lent.tools.output.tally.is_marked {
                 worker.counters.take(&mut lent.tools.output.tally);
@@ -148,6 +152,14 @@ impl Relay {
         // A client that does not read its last words has heard nothing; it is closed all the same.
         drop(timeout(LAST_WORDS, last_words).await);
         (result, Ending::ServerLeft(self.server))
+    }
+
+    /// The first words of the session are ours, if there is anything to ask or a fence to put up.
+    fn begin(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<(), NetError> {
+        self.ask(tools)?;
+        self.session.advance(&mut tools.output)?;
+        self.emit(cx, tools);
+        Ok(())
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Step, NetError>> {
@@ -187,8 +199,15 @@ impl Relay {
             let Tools { classifier, output } = tools;
             let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
             self.session.on_gate(&mut turn)?;
+            if self.gate.is_shut() && self.gate.epoch != before.epoch {
+                self.ask(tools)?;
+            }
             self.emit(cx, tools);
             self.retries |= std::mem::take(&mut self.holds);
+        }
+        if self.record.take_request_to_ask() {
+            self.session.ask(&self.worker.shared.server.ask().sql, &mut tools.output)?;
+            self.emit(cx, tools);
         }
         let is_free = self.session.is_settled() && self.session.status() == TransactionStatus::Idle;
         match self.record.order() {
@@ -248,7 +267,10 @@ impl Relay {
                 }
                 Event::RolledBack => continue,
                 Event::FenceLost => What::FenceLost,
-                Event::PoolerFound => What::PoolerFound,
+                Event::Answered(answer) => match self.learn(&answer) {
+                    true => What::PoolerFound,
+                    false => continue,
+                },
                 Event::FenceFailed { code } => What::FenceFailed { code: code.map(|c| c.to_string()) },
             };
             let (who, application) = (Arc::clone(&self.record), self.record.application());
@@ -268,6 +290,31 @@ impl Relay {
             self.record.set_last_command(self.session.last_command());
             self.worker.shared.switch.stir();
         }
+    }
+
+    /// If anything is to be asked of the server, and nobody has been told to yet, this session asks it.
+    fn ask(&mut self, tools: &mut Tools) -> Result<(), NetError> {
+        let database = &self.record.identity.database;
+        if let Some(question) = self.worker.shared.server.question(database, self.gate.epoch) {
+            self.session.ask(&question.sql, &mut tools.output)?;
+        }
+        Ok(())
+    }
+
+    /// What the server answered; tells whether it turned out to be a pooler.
+    fn learn(&mut self, answer: &[u8]) -> bool {
+        let who = &self.record.identity;
+        let process_id = who.cancel_key.as_ref().map_or(0, |key| key.process_id);
+        let roster = self.worker.shared.switch.roster();
+        let text = String::from_utf8_lossy(answer);
+        let learned =
+            self.worker.shared.server.learn(&who.database, process_id, &text, |pid| roster.has_process(pid));
+        self.worker.shared.switch.stir();
+        let is_pooler = learned.is_some_and(|learned| learned.is_pooler);
+        if is_pooler {
+            self.session.give_up_fence();
+        }
+        is_pooler
     }
 
     /// Asks the server to cancel what runs, once.

@@ -4,7 +4,7 @@
 use super::upstream::Upstream;
 use crate::{
     config::Config,
-    fleet::Switch,
+    fleet::{PidLog, ServerKnowledge, Switch},
     freeze::Gate,
     observe::{LabelBook, Watch, WorkerCounters},
     session::{Output, Words},
@@ -32,6 +32,10 @@ pub struct Shared {
     pub labels: Arc<LabelBook>,
     /// The server.
     pub upstream: Arc<Upstream>,
+    /// What is known of it.
+    pub server: Arc<ServerKnowledge>,
+    /// Its sessions of ours, on disk.
+    pub pids: Arc<PidLog>,
 }
 
 /// One thread's share.

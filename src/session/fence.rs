@@ -66,6 +66,8 @@ pub(super) enum Own {
 pub(super) struct Fence {
     kind: FenceKind,
     wall: Wall,
+    /// The wall came with the login: it is what RESET goes back to.
+    from_login: bool,
     block: Block,
     /// What is on its way; nothing of the client is forwarded before it is answered.
     in_flight: Option<Injection>,
@@ -75,22 +77,20 @@ pub(super) struct Fence {
     own: Option<Own>,
     /// The client set it to on in a transaction that has not ended.
     own_is_coming: bool,
-    /// Nobody has looked yet whether a pooler stands behind the proxy.
-    asks_process: bool,
 }
 
 impl Fence {
-    pub(super) fn new(kind: FenceKind, asks_process: bool) -> Self {
+    pub(super) fn new(kind: FenceKind, from_login: bool) -> Self {
         Self {
             kind,
-            wall: Wall::Down,
+            wall: if from_login { Wall::Up } else { Wall::Down },
+            from_login,
             block: Block::UnderSession,
             in_flight: None,
             tries: 0,
             touched: false,
             own: None,
             own_is_coming: false,
-            asks_process,
         }
     }
 
@@ -205,13 +205,19 @@ impl Fence {
         }
     }
 
+    /// The server says that the mode went on, and the gate is open. It is the client's own doing, but in a session
+    /// whose login was made read-only: there any reset brings the wall back.
+    pub(super) fn on_back(&mut self) -> bool {
+        if self.from_login {
+            self.wall = Wall::Unsure;
+        }
+        self.from_login
+    }
+
     /// What must be said now that nothing of the client is in flight.
     pub(super) fn due(&self, gate: Gate, status: TransactionStatus, work: Work) -> Option<Injection> {
         if self.kind == FenceKind::None || self.in_flight.is_some() {
             return None;
-        }
-        if self.asks_process && status == TransactionStatus::Idle {
-            return Some(Injection::AskProcess);
         }
         match (gate.is_shut(), status) {
             (true, TransactionStatus::Idle) => self.due_to_raise(),
@@ -223,6 +229,7 @@ impl Fence {
             (false, TransactionStatus::Idle) if self.wall != Wall::Down => match self.own {
                 Some(Own::On) => None,
                 Some(Own::Off) => Some(Injection::SetSessionReadWrite),
+                Some(Own::Unset) | None if self.from_login => Some(Injection::SetSessionReadWrite),
                 Some(Own::Unset) | None => Some(Injection::ResetSession),
             },
             (true, TransactionStatus::InBlock | TransactionStatus::Failed)
@@ -266,8 +273,7 @@ impl Fence {
                 self.own = None;
             }
             Injection::RaiseBlock => self.on_block_raised(),
-            Injection::AskProcess => self.asks_process = false,
-            Injection::AskWritten | Injection::AskOwn | Injection::Rollback => {}
+            Injection::AskWritten | Injection::AskOwn | Injection::AskServer | Injection::Rollback => {}
         }
     }
 

@@ -23,17 +23,17 @@ pub(super) enum Form {
 }
 
 /// Writes an injection and books the replies that it will bring.
-pub(super) fn inject(what: Injection, form: Form, out: &mut Vec<u8>, pipeline: &mut Pipeline) {
+pub(super) fn inject(what: Injection, sql: &str, form: Form, out: &mut Vec<u8>, pipeline: &mut Pipeline) {
     let mut owe = |step| {
         pipeline.push(Owed { step, origin: Origin::Injected(what), effects: Effects::default(), changes: 0 });
     };
     let mut write = Write(out);
     if form == Form::Simple {
-        write.query(what.sql());
+        write.query(sql);
         owe(Step::Query);
         return;
     }
-    write.parse(OURS, what.sql()).bind(OURS, OURS).execute(OURS).close_portal(OURS).close_statement(OURS);
+    write.parse(OURS, sql).bind(OURS, OURS).execute(OURS).close_portal(OURS).close_statement(OURS);
     for step in [Step::Parse, Step::Bind, Step::Execute, Step::Close, Step::Close] {
         owe(step);
     }

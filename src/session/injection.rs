@@ -15,14 +15,14 @@ pub(super) enum Injection {
     AskWritten,
     /// Asks whether the client itself set the default mode, and to what.
     AskOwn,
-    /// Asks the server's process id: behind a pooler it is not the one that was given at login.
-    AskProcess,
+    /// Asks what those want to know who know the server; the text is theirs.
+    AskServer,
     /// Ends a straggler's block.
     Rollback,
 }
 
 impl Injection {
-    /// The text. Every name and operator is qualified, as the session's `search_path` is the client's.
+    /// The text, if it is always the same. Every name and operator is qualified, as the session's `search_path` is the client's.
     pub(super) fn sql(self) -> &'static str {
         match self {
             Self::RaiseSession => "SET SESSION default_transaction_read_only = on",
@@ -35,13 +35,13 @@ impl Injection {
                  FROM pg_catalog.pg_settings \
                  WHERE name OPERATOR(pg_catalog.=) 'default_transaction_read_only'"
             }
-            Self::AskProcess => "SELECT pg_catalog.pg_backend_pid()",
+            Self::AskServer => "",
             Self::Rollback => "ROLLBACK",
         }
     }
 
     /// Whether its row is the point of it.
     pub(super) fn is_question(self) -> bool {
-        matches!(self, Self::AskWritten | Self::AskOwn | Self::AskProcess)
+        matches!(self, Self::AskWritten | Self::AskOwn | Self::AskServer)
     }
 }

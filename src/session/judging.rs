@@ -173,7 +173,9 @@ impl Session {
             // were executed in front of it without a Sync.
             Decision::CoverAndForward if step == Step::Query || step == Step::FunctionCall => Judgement::No,
             Decision::CoverAndForward => {
-                inject(Injection::RaiseBlock, Form::InBatch, &mut turn.out.to_server, &mut self.pipeline);
+                let what = Injection::RaiseBlock;
+                let out = &mut turn.out.to_server;
+                inject(what, what.sql(), Form::InBatch, out, &mut self.pipeline);
                 // If the server fails it, it skips what follows it too.
                 self.fence.on_block_raised();
                 self.batch = Batch::Ran;

@@ -34,8 +34,9 @@ pub struct SessionSettings {
     pub default_read_only: Option<bool>,
     /// The process id that the server gave out at login.
     pub process_id: u32,
-    /// Whether to ask the server for its process id, to find a pooler behind the proxy.
-    pub asks_process: bool,
+    /// The login itself was made read-only, as a login trigger might have written: the mode is what RESET goes
+    /// back to, for the session's whole life.
+    pub fenced_at_login: bool,
     /// Show the fence to the client instead of hiding it.
     pub advertise_read_only: bool,
 }
@@ -140,6 +141,8 @@ pub struct Session {
     pub(super) told_read_only: bool,
     pub(super) injection_failure: Option<String>,
     pub(super) wants_rollback: bool,
+    /// What is to be asked of the server, and whether that is under way.
+    pub(super) question: Option<Box<str>>,
     pub(super) last_command: &'static str,
 }
 
@@ -177,11 +180,12 @@ impl Session {
             portals: Names::default(),
             changes: VecDeque::new(),
             refusals: VecDeque::new(),
-            fence: Fence::new(fence, settings.asks_process),
+            fence: Fence::new(fence, settings.fenced_at_login),
             reported_read_only: read_only,
             told_read_only: read_only,
             injection_failure: None,
             wants_rollback: false,
+            question: None,
             last_command: "",
         };
         session.look_ahead();
@@ -227,8 +231,13 @@ impl Session {
             let reports = self.settings.default_read_only.is_some();
             self.fence.stand_down(reports && !self.reported_read_only);
         }
-        let due = if self.wants_rollback && status != TransactionStatus::Idle {
-            Some(Injection::Rollback).filter(|_| self.fence.in_flight().is_none())
+        if self.fence.in_flight().is_some() {
+            return Ok(());
+        }
+        let due = if status == TransactionStatus::Idle && self.question.is_some() {
+            Some(Injection::AskServer)
+        } else if self.wants_rollback && status != TransactionStatus::Idle {
+            Some(Injection::Rollback)
         } else {
             self.fence.due(self.gate, status, self.unproven_work())
         };
@@ -237,10 +246,30 @@ impl Session {
                 Replication::None => Form::Synced,
                 Replication::Physical | Replication::Database => Form::Simple,
             };
-            inject(what, form, &mut out.to_server, &mut self.pipeline);
+            let asked = if what == Injection::AskServer { self.question.take() } else { None };
+            let sql = asked.as_deref().unwrap_or(what.sql());
+            inject(what, sql, form, &mut out.to_server, &mut self.pipeline);
             self.fence.on_injected(what);
         }
         Ok(())
+    }
+
+    /// Something is to be asked of the server as soon as it is free to hear it; [`super::Event::Answered`] tells
+    /// what it said.
+    ///
+    /// # Errors
+    /// As [`Session::advance`].
+    pub fn ask(&mut self, sql: &str, out: &mut Output) -> Result<(), SessionError> {
+        if self.settings.replication == Replication::None {
+            self.question = Some(sql.into());
+        }
+        self.advance(out)
+    }
+
+    /// The session turns out to have a pooler behind it: a setting would stay behind in a session of others.
+    pub fn give_up_fence(&mut self) {
+        self.fence.give_up();
+        self.look_ahead();
     }
 
     /// A straggler is to be ended: its block is rolled back as soon as the server is free to hear it.

@@ -165,7 +165,7 @@ impl Session {
             | Injection::RaiseBlock
             | Injection::AskWritten
             | Injection::AskOwn
-            | Injection::AskProcess => {}
+            | Injection::AskServer => {}
         }
     }
 
@@ -207,14 +207,7 @@ impl Session {
                 Some(b"off") => Own::Off,
                 Some(_) | None => Own::Unset,
             }),
-            Injection::AskProcess => {
-                let process: Option<u32> =
-                    value.and_then(|v| std::str::from_utf8(v).ok()).and_then(|v| v.parse().ok());
-                if process != Some(self.settings.process_id) {
-                    self.fence.give_up();
-                    turn.out.events.push(Event::PoolerFound);
-                }
-            }
+            Injection::AskServer => turn.out.events.push(Event::Answered(value.unwrap_or_default().into())),
             Injection::RaiseSession
             | Injection::ResetSession
             | Injection::SetSessionReadWrite
@@ -277,7 +270,10 @@ impl Session {
         if self.fence.in_flight().is_none() || !error.is_plain_error() {
             return Fate::Forward;
         }
-        if !self.fence.on_failed() {
+        if self.fence.in_flight() == Some(Injection::AskServer) {
+            // What the server would not tell is not asked again here.
+            self.fence.on_done(Injection::AskServer);
+        } else if !self.fence.on_failed() {
             let code = error.sql_state();
             turn.out.events.push(Event::FenceFailed { code });
             self.injection_failure = Some(code.map_or_else(|| "no code".into(), |code| code.to_string()));
@@ -330,7 +326,8 @@ impl Session {
         }
         let is_ours = self.fence.kind() == super::fence::FenceKind::Session
             && (self.gate.is_shut() || self.fence.shows());
-        let is_hidden = is_ours && !self.settings.advertise_read_only;
+        let is_back = read_only && !is_ours && self.fence.on_back();
+        let is_hidden = (is_ours || is_back) && !self.settings.advertise_read_only;
         // What the client has been told already it would not be told again: it never saw the fence between.
         if is_hidden || read_only == self.told_read_only {
             return Fate::Drop;

@@ -92,8 +92,8 @@ pub enum Event {
     ApplicationName(Box<[u8]>),
     /// The fence went down though nothing that we forwarded should have done it. It is put up again.
     FenceLost,
-    /// The process that answers is not the one that logged in: a pooler. There is no fence in this session.
-    PoolerFound,
+    /// What the server answered to a question.
+    Answered(Box<[u8]>),
     /// A straggler's transaction has been rolled back: the session can be ended.
     RolledBack,
     /// The server would not have the fence.

@@ -134,3 +134,27 @@ fn a_state_that_can_not_be_kept_is_a_failure_and_the_gate_is_shut_all_the_same()
     proxy.is_eventually("frozen");
     proxy.thaw();
 }
+
+#[test]
+fn what_a_killed_proxy_left_running_keeps_the_next_one_from_frozen_until_it_has_ended() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let mut writer = proxy.connect(&database);
+    writer.say(|out| {
+        out.query("INSERT INTO t SELECT 1 FROM pg_sleep(2)");
+    });
+    let active =
+        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'");
+    crate::support::eventually("it writes", || (server.sql("postgres", &active) == "1").then_some(()));
+    proxy.signal("KILL");
+    let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
+    let ran = proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "300ms"]);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert_eq!(proxy.status()["orphans"], 1);
+    assert!(proxy.run(&["status"]).out.contains("did not stop well"));
+    // Somebody must be logged in to ask.
+    let _reader = proxy.connect(&database);
+    proxy.is_eventually("frozen");
+    assert_eq!(server.rows(&database), 1, "it was committed before frozen was said");
+    assert_eq!(proxy.status()["orphans"], 0);
+}

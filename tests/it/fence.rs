@@ -205,3 +205,100 @@ fn a_query_behind_an_unsynced_batch_loses_nothing_that_it_would_not_lose_directl
     assert_eq!(client.ask("SELECT w()"), "TE25006 I");
     assert_eq!(server.rows(&database), 0);
 }
+
+/// A pooler as far as it shows: the process id that it gives out is not the one that answers.
+fn pooler(server: &Postgres) -> u16 {
+    use std::{
+        io::{Read as _, Write as _},
+        net::{TcpListener, TcpStream},
+        thread,
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (port, upstream) = (listener.local_addr().unwrap().port(), server.port);
+    thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let behind = TcpStream::connect(("127.0.0.1", upstream)).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), behind.try_clone().unwrap());
+            thread::spawn(move || std::io::copy(&mut from, &mut to));
+            let (mut from, mut to) = (behind, client);
+            thread::spawn(move || {
+                let mut buffer = vec![0; 65536];
+                while let Ok(read @ 1..) = from.read(&mut buffer) {
+                    let key = buffer[..read].windows(5).position(|w| w == b"K\0\0\0\x0c");
+                    if let Some(at) = key {
+                        buffer[at + 5] ^= 0x40;
+                    }
+                    if to.write_all(&buffer[..read]).is_err() {
+                        break;
+                    }
+                }
+            });
+        }
+    });
+    port
+}
+
+#[test]
+fn behind_a_pooler_there_is_no_fence_and_the_freeze_says_so() {
+    let server = Postgres::shared();
+    let database = server.database();
+    let proxy = Proxy::with(&format!("host=127.0.0.1 port={}", pooler(server)), &[]);
+    let mut client = proxy.connect(&database);
+    assert_eq!(client.ask("SELECT 1"), "TDC I");
+    eventually("it is noticed", || (proxy.status()["fence"] == "none").then_some(()));
+    let guarded = proxy.run(&["freeze", "--reason", "x"]);
+    assert_eq!(guarded.code, 4, "{guarded:?}");
+    assert!(guarded.err.contains("pooler") && guarded.err.contains("--allow-unfenced"), "{guarded:?}");
+    assert_eq!(proxy.state(), "open");
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--allow-unfenced"]).code, 0);
+    assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "E25006 I");
+    assert_eq!(client.ask("SELECT 1"), "TDC I");
+    let read_only = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SET SESSION default%'";
+    assert_eq!(server.sql(&database, &format!("{read_only} AND datname = '{database}'")), "0");
+}
+
+#[test]
+fn a_login_trigger_can_not_write_while_frozen() {
+    let (server, proxy, database) = open();
+    let version: u32 = server.sql("postgres", "SHOW server_version_num").parse().unwrap();
+    if version < 170_000 {
+        eprintln!("skipped: login triggers need PostgreSQL 17, this is {version}");
+        return;
+    }
+    server.sql(
+        &database,
+        "CREATE FUNCTION login() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO t VALUES (9); END';
+         CREATE EVENT TRIGGER on_login ON login EXECUTE FUNCTION login();
+         ALTER EVENT TRIGGER on_login ENABLE ALWAYS",
+    );
+    let rows = server.rows(&database);
+    proxy.freeze();
+    let refused = proxy.psql(&database, &["-c", "SELECT 1"]);
+    assert!(refused.err.contains("cannot execute INSERT in a read-only transaction"), "{refused:?}");
+    // Asking for the rows logs in directly, and writes one itself.
+    assert_eq!(server.rows(&database), rows + 1);
+    proxy.thaw();
+    assert_eq!(proxy.psql(&database, &["-c", "INSERT INTO t VALUES (1)"]).code, 0);
+}
+
+#[test]
+fn a_session_whose_login_was_made_read_only_writes_after_the_thaw_even_after_a_reset() {
+    let (server, proxy, _) = open();
+    let version: u32 = server.sql("postgres", "SHOW server_version_num").parse().unwrap();
+    if version < 170_000 {
+        eprintln!("skipped: no login is made read-only before PostgreSQL 17, this is {version}");
+        return;
+    }
+    let unseen = server.database();
+    proxy.freeze();
+    let mut client = proxy.connect(&unseen);
+    let told = client.parameters.iter().find(|(name, _)| name == "default_transaction_read_only").unwrap();
+    assert_eq!(told.1, "off");
+    assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "E25006 I");
+    proxy.thaw();
+    for reset in ["RESET ALL", "DISCARD ALL"] {
+        assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "C I");
+        assert_eq!(client.ask(reset), "C I");
+        assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "C I", "behind {reset}");
+    }
+}

@@ -1,0 +1,210 @@
+//! What is known of the server behind the proxy: whether it is one server or a pooler, its version, its identity,
+//! which databases have login triggers, and which of its sessions a process before this one left behind. Sessions
+//! ask, by a question that is put together here, and what they are answered is learned here.
+
+use crate::freeze::Epoch;
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+/// Databases that are remembered; what is beyond is asked anew each time.
+const DATABASES_LIMIT: usize = 10_000;
+/// The version since which there are login triggers. Source: manual, "Event Triggers", PostgreSQL 17.
+const LOGIN_TRIGGERS: u32 = 17;
+
+/// See the module's text.
+#[derive(Debug, Default)]
+pub struct ServerKnowledge {
+    version: AtomicU32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Whether the process that answers is the one that logged in.
+    is_pooler: Option<bool>,
+    identity: Option<String>,
+    databases: HashMap<String, Database>,
+    orphans: Vec<u32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Database {
+    /// Behind which gate it was asked last.
+    asked: Epoch,
+    has_login_triggers: bool,
+}
+
+/// What a session shall ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The SQL; every name in it is qualified.
+    pub sql: String,
+}
+
+/// What came of an answer that the asking session must act on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Learned {
+    /// Another process answers than the one that logged in: this session can have no fence.
+    pub is_pooler: bool,
+}
+
+impl ServerKnowledge {
+    /// What the server said of its version at a login: `15.18 (Debian …)`, `18beta1`.
+    pub fn learn_version(&self, text: &str) {
+        let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+        if let Ok(major) = digits.parse() {
+            self.version.store(major, Ordering::Relaxed);
+        }
+    }
+
+    /// The major version; none before the first login.
+    pub fn version(&self) -> Option<u32> {
+        Some(self.version.load(Ordering::Relaxed)).filter(|major| *major > 0)
+    }
+
+    /// Whether a pooler stands behind the proxy; none before anybody asked.
+    pub fn is_pooler(&self) -> Option<bool> {
+        self.lock().is_pooler
+    }
+
+    /// `system_identifier`; none before anybody asked, or where the server would not tell.
+    pub fn identity(&self) -> Option<String> {
+        self.lock().identity.clone()
+    }
+
+    /// Whether a login to that database may run a trigger before the fence is up. Where nobody knows, it may.
+    pub fn may_have_login_triggers(&self, database: &str) -> bool {
+        if self.version().is_some_and(|major| major < LOGIN_TRIGGERS) {
+            return false;
+        }
+        self.lock().databases.get(database).is_none_or(|known| known.has_login_triggers)
+    }
+
+    /// Server sessions that a process before this one left behind, and that may still be at something.
+    pub fn orphans(&self) -> Vec<u32> {
+        self.lock().orphans.clone()
+    }
+
+    /// A process before this one left these behind.
+    pub fn set_orphans(&self, orphans: Vec<u32>) {
+        self.lock().orphans = orphans;
+    }
+
+    /// The server could not be reached: what comes back may be another one.
+    pub fn forget(&self) {
+        let mut inner = self.lock();
+        (inner.is_pooler, inner.identity) = (None, None);
+        inner.databases.clear();
+    }
+
+    /// What a session of that database should ask now, if anything. The first that is told shall do it: the
+    /// others of the same database, behind the same gate, are told nothing.
+    pub fn question(&self, database: &str, gate: Epoch) -> Option<Question> {
+        let mut inner = self.lock();
+        let known = inner.databases.get(database).copied();
+        let is_new = known.is_none_or(|known| known.asked < gate);
+        if !is_new && inner.orphans.is_empty() && inner.is_pooler.is_some() {
+            return None;
+        }
+        if known.is_some() || inner.databases.len() < DATABASES_LIMIT {
+            // Until it is answered, a trigger may be there.
+            let has_login_triggers = known.is_none_or(|known| known.has_login_triggers);
+            inner.databases.insert(database.into(), Database { asked: gate, has_login_triggers });
+        }
+        drop(inner);
+        Some(self.ask())
+    }
+
+    /// The question, whoever asks it: process id; whether the database has login triggers; which orphans live.
+    pub fn ask(&self) -> Question {
+        let triggers = if self.version().is_some_and(|major| major >= LOGIN_TRIGGERS) {
+            "(SELECT d.dathasloginevt FROM pg_catalog.pg_database d \
+             WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+        } else {
+            "false"
+        };
+        let orphans: Vec<String> = self.orphans().iter().map(ToString::to_string).collect();
+        let sql = format!(
+            "SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_backend_pid(), {triggers}, \
+             (SELECT pg_catalog.string_agg(a.pid::pg_catalog.text, ' ') FROM pg_catalog.pg_stat_activity a \
+             WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.int4[])))",
+            orphans.join(",")
+        );
+        Question { sql }
+    }
+
+    /// What the session with that process id was answered. `alive` tells of a process id whether it is one of
+    /// this process's own sessions: an orphan's number may have been given anew.
+    pub fn learn(
+        &self,
+        database: &str,
+        process_id: u32,
+        answer: &str,
+        is_own: impl Fn(u32) -> bool,
+    ) -> Option<Learned> {
+        let mut words = answer.split(' ');
+        let answering: u32 = words.next()?.parse().ok()?;
+        let has_login_triggers = matches!(words.next()?, "t" | "true");
+        let living: Vec<u32> =
+            words.filter_map(|word| word.parse().ok()).filter(|pid| !is_own(*pid)).collect();
+        let is_pooler = answering != process_id;
+        let mut inner = self.lock();
+        inner.is_pooler = Some(is_pooler);
+        inner.orphans.retain(|pid| living.contains(pid));
+        if let Some(known) = inner.databases.get_mut(database) {
+            known.has_login_triggers = has_login_triggers;
+        }
+        Some(Learned { is_pooler })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Each change above leaves it whole.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_session_asks_for_each_database_and_gate() {
+        let server = ServerKnowledge::default();
+        server.learn_version("18.4");
+        assert!(server.may_have_login_triggers("a"), "nobody knows");
+        assert!(server.question("a", Epoch(0)).unwrap().sql.contains("dathasloginevt"));
+        assert_eq!(server.learn("a", 7, "7 f", |_| false), Some(Learned { is_pooler: false }));
+        assert!(!server.may_have_login_triggers("a"));
+        assert_eq!(server.question("a", Epoch(0)), None);
+        assert!(server.question("b", Epoch(0)).is_some());
+        assert!(server.question("a", Epoch(1)).is_some(), "a trigger may have been made since");
+        assert_eq!(server.question("a", Epoch(1)), None);
+    }
+
+    #[test]
+    fn another_process_that_answers_is_a_pooler() {
+        let server = ServerKnowledge::default();
+        assert_eq!(server.learn("a", 7, "8 f", |_| false), Some(Learned { is_pooler: true }));
+        assert_eq!(server.is_pooler(), Some(true));
+        assert_eq!(server.learn("a", 7, "nonsense", |_| false), None);
+    }
+
+    #[test]
+    fn orphans_are_asked_for_until_none_is_left() {
+        let server = ServerKnowledge::default();
+        server.learn_version("15.18 (Debian 15.18-0+deb12u1)");
+        server.set_orphans(vec![11, 12, 13]);
+        assert!(server.question("a", Epoch(0)).unwrap().sql.contains("'{11,12,13}'"));
+        server.learn("a", 7, "7 false 11 13", |pid| pid == 13);
+        assert_eq!(server.orphans(), [11], "13 is a session of our own by now");
+        assert!(server.question("a", Epoch(0)).is_some());
+        server.learn("a", 7, "7 false", |_| false);
+        assert_eq!(server.question("a", Epoch(0)), None);
+        assert!(!server.may_have_login_triggers("anything"), "there are none before 17");
+    }
+}
