@@ -79,6 +79,7 @@ impl World {
             encoding: ClientEncoding::Safe,
             default_read_only: Some(false),
             process_id: 7,
+            fenced_at_login: false,
             advertise_read_only: false,
         };
         let gate = Gate { epoch: Epoch(0), phase: Phase::Open, edition: 0 };
@@ -389,4 +390,22 @@ proptest! {
         }
         world.check();
     }
+}
+
+#[test]
+fn a_gate_that_shuts_while_the_proxy_itself_is_speaking_hides_the_fence_all_the_same() {
+    let mut world = World::new();
+    world.session.ask("SELECT 1", &mut world.out).unwrap();
+    world.take_output(None);
+    world.turn_gate(Phase::Draining);
+    for _ in 0..3 {
+        world.serve(100);
+        world.deliver(100);
+    }
+    assert_eq!(world.session.report().standing, Standing::Quiet);
+    world.act(&Act::Query(vec!["SHOW transaction_read_only"]));
+    world.serve(1);
+    world.deliver(10);
+    let row = world.client.iter().find(|reply| reply.tag == b'D').unwrap();
+    assert_eq!(row.body, b"\0\x01\0\0\0\x03off");
 }

@@ -151,6 +151,10 @@ impl Session {
     /// The server has done, or failed, what we said ourselves.
     fn on_injection_answered(&mut self, what: Injection, status: TransactionStatus, turn: &mut Turn<'_>) {
         self.transaction.status = status;
+        if status == TransactionStatus::Idle {
+            // The gate may have shut while we were speaking ourselves.
+            self.fence.on_idle();
+        }
         if self.answered_error {
             return;
         }

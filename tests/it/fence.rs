@@ -194,15 +194,19 @@ fn replication_slots_that_stay_are_refused_and_temporary_ones_pass() {
 }
 
 #[test]
-fn a_query_behind_an_unsynced_batch_loses_nothing_that_it_would_not_lose_directly() {
+fn a_query_behind_an_unsynced_batch_fares_as_it_does_directly() {
     let (server, proxy, database) = open();
-    let mut client = proxy.connect(&database);
     proxy.freeze();
-    client.say(|out| {
-        out.parse("", "SELECT 1").bind("", "").execute("").query("SELECT 2");
-    });
-    assert_eq!(crate::support_short(&client.until('Z')).replace('T', ""), "12DCDC I");
-    assert_eq!(client.ask("SELECT w()"), "TE25006 I");
+    let run = |port| {
+        let mut client = crate::support::Wire::connect(port, &database);
+        client.say(|out| {
+            out.parse("", "SELECT 1").bind("", "").execute("").query("SELECT 2").sync();
+        });
+        // PostgreSQL 18 does not commit the Query's work, and says so by its status.
+        [crate::support_short(&client.until('Z')), crate::support_short(&client.until('Z'))]
+    };
+    assert_eq!(run(proxy.port), run(server.port));
+    assert_eq!(proxy.connect(&database).ask("SELECT w()"), "TE25006 I");
     assert_eq!(server.rows(&database), 0);
 }
 

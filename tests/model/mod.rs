@@ -258,6 +258,10 @@ impl Server {
         self.begin();
         match statement {
             "SELECT 1" => self.row(simple, Some("1")),
+            "SHOW transaction_read_only" => {
+                let shown = if self.current().read_only { "on" } else { "off" };
+                self.row(simple, Some(shown));
+            }
             "SELECT 1/0" => return Err("22012"),
             "SELECT pg_catalog.pg_current_xact_id_if_assigned()" => {
                 let wrote = self.transaction.as_ref().is_some_and(|t| !t.writes.is_empty());
