@@ -2,7 +2,7 @@
 
 use crate::{
     control::Operator,
-    fleet::{Entrance, Identity, Place},
+    fleet::{Entrance, Identity, Place, SessionRecord},
     net::{
         Ending, Ends, Greeting, LoggedIn, LoginWay, NetError, Peer, Relay, Stream, Worker, farewell, greet,
         log_in, send_cancel, turn_away,
@@ -29,39 +29,53 @@ pub struct Accepted {
     pub entrance: Entrance,
 }
 
-/// Serves it to its end.
+/// Serves it to its end. What is needed once only is boxed: an idle session shall be small.
 pub async fn serve(worker: Rc<Worker>, operator: Arc<Operator>, accepted: Accepted) {
     let id = operator.next_session_id();
-    let client = accepted.client.map_or_else(|| "local".to_owned(), |address| address.to_string());
-    let connection =
-        Connection { worker, operator, accepted: accepted.client, entrance: accepted.entrance, id };
-    match Box::pin(connection.establish(accepted.stream)).await {
-        Ok(Some(relay)) => connection.relay(*relay, &client).await,
-        Ok(None) => {}
+    let Accepted { stream, client, entrance } = accepted;
+    let shared = worker.shared.clone();
+    let connection = Connection { worker, operator, client, entrance, id };
+    let (relay, record) = match Box::pin(connection.establish(stream)).await {
+        Ok(Some(relay)) => relay,
+        Ok(None) => return,
         Err(error) => {
-            tracing::info!(session = id, %client, problem = %chain(&error), "no session came about");
+            let client = client.map(tracing::field::display);
+            return tracing::info!(session = id, client, problem = %chain(&error), "no session came about");
         }
+    };
+    let (result, ending) = relay.run().await;
+    match result {
+        Ok(()) => tracing::info!(session = id, "session ends"),
+        Err(error) => tracing::warn!(session = id, problem = %chain(&error), "session ends"),
     }
+    if let Ending::ServerLeft(server) = ending {
+        Box::pin(farewell(server, &shared.upstream, &record)).await;
+    }
+    if let Some(key) = &record.identity.cancel_key {
+        shared.pids.leave(key.process_id);
+    }
+    shared.switch.roster().leave(id);
+    shared.switch.stir();
 }
 
 struct Connection {
     worker: Rc<Worker>,
     operator: Arc<Operator>,
-    accepted: Option<SocketAddr>,
+    client: Option<SocketAddr>,
     entrance: Entrance,
     id: u64,
 }
 
 impl Connection {
     /// From the first byte to a session; the client has been told if there is none.
-    async fn establish(&self, mut stream: Stream) -> Result<Option<Box<Established>>, NetError> {
+    async fn establish(&self, mut stream: Stream) -> Result<Option<(Relay, Arc<SessionRecord>)>, NetError> {
         let limit = self.worker.shared.config.limits.login_timeout;
         let established = timeout(limit, self.log_in(&mut stream)).await;
         let result =
             established.unwrap_or_else(|_| Err(NetError::LoginTimeout { limit_ms: limit.as_millis() }));
         match result {
             Ok(None) => Ok(None),
-            Ok(Some(at_server)) => Ok(Some(Box::new(Established { client: stream, at_server }))),
+            Ok(Some(at_server)) => Ok(Some(self.begin(stream, at_server))),
             Err(error) => {
                 self.operator.note_login(false);
                 self.say_why(&mut stream, &error).await;
@@ -148,9 +162,10 @@ impl Connection {
         }
     }
 
-    async fn relay(&self, established: Established, client_name: &str) {
-        let settings = self.settings(&established.at_server);
-        let Established { client, at_server: AtServer { server, place, message, login, .. } } = established;
+    /// Both sides are logged in to each other: from now on it is a session.
+    fn begin(&self, client: Stream, at_server: AtServer) -> (Relay, Arc<SessionRecord>) {
+        let settings = self.settings(&at_server);
+        let AtServer { server, place, message, login, .. } = at_server;
         let shared = &self.worker.shared;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         let (user, database) = (text(message.user()), text(message.database()));
@@ -159,46 +174,25 @@ impl Connection {
             id: self.id,
             user: user.clone(),
             database: database.clone(),
-            client: self.accepted,
+            client: self.client,
             entrance: self.entrance,
             since: self.operator.now(),
-            cancel_key: login.cancel_key.clone(),
+            cancel_key: login.cancel_key,
             place,
         };
-        let pid = login.cancel_key.as_ref().map(|key| key.process_id);
-        if let Some(pid) = pid {
-            shared.pids.enter(pid);
+        if let Some(key) = &identity.cancel_key {
+            shared.pids.enter(key.process_id);
         }
         let record = shared.switch.roster().enter(identity, &application);
-        tracing::info!(
-            session = self.id,
-            client = client_name,
-            user,
-            database,
-            application,
-            "session begins"
-        );
+        let from = self.client.map_or_else(|| "local".to_owned(), |address| address.to_string());
+        tracing::info!(session = self.id, client = from, user, database, application, "session begins");
         if self.entrance == Entrance::Maintenance {
-            let who =
-                json!({ "session": self.id, "user": user, "database": database, "client": client_name });
+            let who = json!({ "session": self.id, "user": user, "database": database, "client": from });
             self.operator.tell("maintenance_login", who);
         }
         let session = Session::new(settings, shared.switch.gate());
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
-        let relay = Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends);
-        let (result, ending) = relay.run().await;
-        match result {
-            Ok(()) => tracing::info!(session = self.id, "session ends"),
-            Err(error) => tracing::warn!(session = self.id, problem = %chain(&error), "session ends"),
-        }
-        if let Ending::ServerLeft(server) = ending {
-            farewell(server, &shared.upstream, &record).await;
-        }
-        if let Some(pid) = pid {
-            shared.pids.leave(pid);
-        }
-        shared.switch.roster().leave(self.id);
-        shared.switch.stir();
+        (Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends), record)
     }
 
     fn settings(&self, at_server: &AtServer) -> SessionSettings {
@@ -224,12 +218,6 @@ impl Connection {
             advertise_read_only: self.worker.shared.config.advertise_read_only,
         }
     }
-}
-
-/// Both sides logged in to each other.
-struct Established {
-    client: Stream,
-    at_server: AtServer,
 }
 
 /// What a login came to at the server.

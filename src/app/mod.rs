@@ -111,16 +111,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let shared = Shared { config: Arc::clone(&config), switch, watch, labels, upstream, server, pids };
     let desks = workers::start_workers(&shared, &operator, counters)?;
     let mut tasks = JoinSet::new();
-    let open = serde_json::json!({
-        "version": env!("CARGO_PKG_VERSION"),
-        "state": operator.phase(),
-        "listen": opened.ordinary.iter().map(Door::name).collect::<Vec<_>>(),
-        "maintenance_listen": opened.maintenance.as_ref().map(Door::name),
-        "http": opened.http.as_ref().map(Door::name),
-        "control": config.control,
-        "upstream": shared.upstream.name(),
-    });
-    operator.tell("started", open);
+    tell_started(&operator, &opened, &shared);
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
     let desks = Desks::new(desks, config.limits.max_connections);
     for (door, entrance) in entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance))) {
@@ -143,6 +134,20 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(std::fs::remove_file(&config.control));
     operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));
     Ok(())
+}
+
+/// The first line of the audit: where everything listens.
+fn tell_started(operator: &Operator, opened: &doors::Doors, shared: &Shared) {
+    let facts = serde_json::json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "state": operator.phase(),
+        "listen": opened.ordinary.iter().map(Door::name).collect::<Vec<_>>(),
+        "maintenance_listen": opened.maintenance.as_ref().map(Door::name),
+        "http": opened.http.as_ref().map(Door::name),
+        "control": shared.config.control,
+        "upstream": shared.upstream.name(),
+    });
+    operator.tell("started", facts);
 }
 
 /// The state to start in, and why it is not the one on disk, if so.

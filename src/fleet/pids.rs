@@ -137,7 +137,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = StateFile::open(folder.path()).unwrap();
         let (log, orphans) = PidLog::open(&store).unwrap();
-        assert_eq!(orphans, []);
+        assert!(orphans.is_empty());
         log.enter(5);
         log.enter(6);
         log.leave(5);
@@ -148,7 +148,7 @@ mod tests {
         let (log, orphans) = PidLog::open(&store).unwrap();
         assert_eq!(orphans, [6], "it has not been seen to end");
         log.close(&[]);
-        assert_eq!(PidLog::open(&store).unwrap().1, []);
+        assert!(PidLog::open(&store).unwrap().1.is_empty());
     }
 
     #[test]

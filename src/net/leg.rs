@@ -10,7 +10,7 @@ use std::{
 use tokio::io::AsyncWrite as _;
 
 /// Memory that is kept for the next time when a buffer has run empty; more is given back.
-const KEPT: usize = 1024;
+const KEPT: usize = 64;
 
 /// Bytes on their way to a receiver.
 #[derive(Debug, Default)]
@@ -89,7 +89,8 @@ pub(super) enum Passing {
 }
 
 impl Inbound {
-    pub(super) fn with(carry: Vec<u8>) -> Self {
+    pub(super) fn with(mut carry: Vec<u8>) -> Self {
+        carry.shrink_to_fit();
         Self { carry, ..Self::default() }
     }
 
@@ -115,7 +116,7 @@ impl Inbound {
     pub(super) fn put_back(&mut self, mut all: Vec<u8>, dealt_with: usize) {
         all.drain(..dealt_with.min(all.len()));
         if all.is_empty() {
-            all.shrink_to(KEPT);
+            all.shrink_to(0);
         }
         self.carry = all;
     }

@@ -267,10 +267,8 @@ impl Relay {
                 }
                 Event::RolledBack => continue,
                 Event::FenceLost => What::FenceLost,
-                Event::Answered(answer) => match self.learn(&answer) {
-                    true => What::PoolerFound,
-                    false => continue,
-                },
+                Event::Answered(answer) if self.learn(&answer) => What::PoolerFound,
+                Event::Answered(_) => continue,
                 Event::FenceFailed { code } => What::FenceFailed { code: code.map(|c| c.to_string()) },
             };
             let (who, application) = (Arc::clone(&self.record), self.record.application());

@@ -76,7 +76,8 @@ struct Slot {
 /// A book of names of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    unnamed: Slot,
+    /// Made when it is first used: most sessions lie idle, and of those many never come to it.
+    unnamed: Option<Box<Slot>>,
     named: HashMap<Box<[u8]>, Slot>,
     /// A text that nobody read may have defined anything.
     lost: bool,
@@ -159,7 +160,7 @@ impl Names {
         if self.lost || !name.is_ascii() {
             return None;
         }
-        let slot = if name.is_empty() { &self.unnamed } else { self.named.get(name)? };
+        let slot = self.get(name)?;
         if slot.pending == 0 {
             slot.confirmed.clone()
         } else if slot.latest_batch == batch {
@@ -173,8 +174,7 @@ impl Names {
     /// The text last kept under a name.
     pub(super) fn text(&self, name: &[u8]) -> &[u8] {
         let name = key(name);
-        let slot = if name.is_empty() { Some(&self.unnamed) } else { self.named.get(name) };
-        slot.map_or(&[], |slot| &slot.text)
+        self.get(name).map_or(&[], |slot| &slot.text)
     }
 
     /// All named ones that no definition in flight keeps are gone.
@@ -199,18 +199,25 @@ impl Names {
         }
     }
 
+    fn get(&self, name: &[u8]) -> Option<&Slot> {
+        if name.is_empty() { self.unnamed.as_deref() } else { self.named.get(name) }
+    }
+
     fn slot(&mut self, name: &[u8]) -> Option<&mut Slot> {
-        if name.is_empty() { Some(&mut self.unnamed) } else { self.named.get_mut(name) }
+        if name.is_empty() { self.unnamed.as_deref_mut() } else { self.named.get_mut(name) }
     }
 
     fn slot_to_define(&mut self, name: &[u8]) -> Option<&mut Slot> {
-        if !name.is_empty() && !self.named.contains_key(name) {
+        if name.is_empty() {
+            return Some(self.unnamed.get_or_insert_default());
+        }
+        if !self.named.contains_key(name) {
             if self.named.len() >= NAMES_LIMIT || !name.is_ascii() {
                 return None;
             }
             self.named.insert(name.into(), Slot::default());
         }
-        self.slot(name)
+        self.named.get_mut(name)
     }
 }
 
