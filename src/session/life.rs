@@ -2,18 +2,19 @@
 //! itself. `requests.rs` judges what the client sends, `replies.rs` what the server answers.
 
 use super::{
+    ahead::Ahead,
     fence::{Fence, FenceKind},
     inject::{Form, inject},
     injection::Injection,
     names::{Change, Names, Settled},
     pipeline::{Owed, Pipeline},
-    policy::{Cover, Position, Role},
+    policy::{Cover, Role},
     refusal::Refusal,
     transaction::{Transaction, Work, then},
     turn::{Output, Turn},
 };
 use crate::{
-    freeze::{Gate, Phase, Report, Standing},
+    freeze::Gate,
     sql::{ClientEncoding, Effects},
     wire::{TransactionStatus, WireError, frame::Rows, startup::Replication},
 };
@@ -74,43 +75,6 @@ pub(super) enum Deaf {
     Server,
     /// We refused one.
     Refused,
-}
-
-/// How the transaction stands past everything in flight. Kept only while the gate is shut and nothing but
-/// the client's open batch is in flight; before that, the server's answers are waited for.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ahead {
-    pub(super) status: TransactionStatus,
-    pub(super) work: Work,
-    pub(super) cover: Cover,
-}
-
-impl Ahead {
-    /// Something more is in flight.
-    pub(super) fn step(&mut self, effects: Effects) {
-        if effects.contains(Effects::ENDS) {
-            let open = effects.contains(Effects::LEAVES_OPEN);
-            self.status = if open { TransactionStatus::InBlock } else { TransactionStatus::Idle };
-            self.work = Work::since_end(effects);
-            if self.cover == Cover::Block {
-                self.cover = Cover::None;
-            }
-        } else {
-            self.work = self.work.max(Work::of(effects));
-            if effects.contains(Effects::BEGINS) {
-                self.status = TransactionStatus::InBlock;
-            }
-        }
-        if effects.contains(Effects::ENDS_SUBTRANSACTION) {
-            self.status = TransactionStatus::InBlock;
-            if self.cover == Cover::Block {
-                self.cover = Cover::None;
-            }
-        }
-        if effects.contains(Effects::RESETS_ALL) && self.cover == Cover::Session {
-            self.cover = Cover::Block;
-        }
-    }
 }
 
 /// See the module's text.
@@ -312,92 +276,6 @@ impl Session {
     /// The command word of the last statement that was judged.
     pub fn last_command(&self) -> &'static str {
         self.last_command
-    }
-
-    /// How the session stands under the gate that it has met.
-    pub fn report(&self) -> Report {
-        let flight = self.pipeline.work().max(Work::of(self.answered));
-        let standing = match flight.max(self.unproven_work()) {
-            Work::Wrote => Standing::Writing,
-            Work::Maybe => Standing::Unproven,
-            Work::None => self.standing_without_work(),
-        };
-        let in_transaction = self.transaction.status != TransactionStatus::Idle || self.batch == Batch::Ran;
-        let is_leftover = !self.gate.is_shut() && in_transaction && self.fence.holds_open_block();
-        let saw_frozen = self.gate.phase == Phase::Frozen;
-        Report { epoch: self.gate.epoch, standing, in_transaction, is_leftover, saw_frozen }
-    }
-
-    fn standing_without_work(&self) -> Standing {
-        if !self.gate.is_shut() || self.settings.role == Role::Exempt {
-            return Standing::Quiet;
-        }
-        let status = self.transaction.status;
-        if self.fence.kind() == FenceKind::None {
-            // Its functions can still write in the block that was open when the gate shut.
-            let old = status == TransactionStatus::InBlock && !self.fence.is_block_new();
-            return if old { Standing::Unproven } else { Standing::Quiet };
-        }
-        let covered = match status {
-            TransactionStatus::Idle => self.fence.is_up(),
-            TransactionStatus::InBlock => {
-                self.fence.holds_open_block() || self.transaction.is_read_only_by_client()
-            }
-            // Nothing runs in it, and what follows it is held until the fence is up.
-            TransactionStatus::Failed => true,
-        };
-        // A batch that ran nothing yet gets its fence in front of what it runs.
-        let waits = self.pipeline.is_empty() && self.batch != Batch::Closed;
-        if covered || waits { Standing::Quiet } else { Standing::Settling }
-    }
-
-    /// What the open transaction has done, as far as it is not known to be harmless.
-    fn unproven_work(&self) -> Work {
-        match self.transaction.work() {
-            Work::Maybe if self.transaction.is_read_only_by_client() => Work::None,
-            work @ (Work::None | Work::Maybe | Work::Wrote) => work,
-        }
-    }
-
-    /// Where the client's next message would run.
-    pub(super) fn position(&self) -> Position {
-        let is_certain = self.pipeline.readies() == 0;
-        let cover = if is_certain { self.ahead.cover } else { self.cover_of(TransactionStatus::Idle) };
-        Position {
-            gate: self.gate,
-            role: self.settings.role,
-            cover,
-            is_certain,
-            work: self.ahead.work,
-            status: self.ahead.status,
-            is_in_batch: self.batch != Batch::Closed,
-        }
-    }
-
-    /// Tells anew how the transaction stands past what is in flight, which is at most the open batch.
-    pub(super) fn look_ahead(&mut self) {
-        let status = self.transaction.status;
-        let mut ahead = Ahead { status, work: self.unproven_work(), cover: self.cover_of(status) };
-        ahead.step(self.answered);
-        for owed in self.pipeline.iter() {
-            ahead.step(owed.effects);
-        }
-        self.ahead = ahead;
-    }
-
-    fn cover_of(&self, status: TransactionStatus) -> Cover {
-        if self.fence.kind() == FenceKind::None {
-            return Cover::Impossible;
-        }
-        match status {
-            TransactionStatus::Idle if self.fence.is_up() => Cover::Session,
-            TransactionStatus::Idle => Cover::None,
-            TransactionStatus::InBlock | TransactionStatus::Failed => match self.fence.holds_open_block() {
-                true if self.fence.is_up() => Cover::Session,
-                true => Cover::Block,
-                false => Cover::None,
-            },
-        }
     }
 
     /// A message has come to its end: what it defined or removed is settled.

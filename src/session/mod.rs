@@ -1,12 +1,14 @@
 //! The protocol brain: what each message means for the freeze. Pure and sans-IO: messages, the gate and the
 //! operator's words go in; what to forward, drop, hold and write comes out. `net/relay.rs` moves the bytes.
 
+mod ahead;
 mod fence;
 mod inject;
 mod injection;
 mod judging;
 mod life;
 mod names;
+mod outlook;
 mod pipeline;
 mod policy;
 mod refusal;

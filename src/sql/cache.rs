@@ -46,7 +46,7 @@ impl Classifier {
 
     /// [`classify`], remembered.
     pub fn classify(&mut self, text: &[u8], encoding: ClientEncoding) -> Classification {
-        if text.len() > CACHE_LONGEST_TEXT {
+        if text.is_empty() || text.len() > CACHE_LONGEST_TEXT {
             return classify(text, encoding);
         }
         let hash = self.hash(text, encoding);
@@ -100,15 +100,24 @@ impl Classifier {
     fn hash(&self, text: &[u8], encoding: ClientEncoding) -> u64 {
         const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
         let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
-        let (words, rest) = text.as_chunks::<8>();
-        let mut last = [0; 8];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
         let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
         let start = mix(self.seed, length.rotate_left(8) ^ number(encoding));
+        let (words, _) = text.as_chunks::<8>();
         let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
-        let hash = mix(mix(hash, u64::from_le_bytes(last)), 0);
+        let hash = mix(mix(hash, end(text)), 0);
         hash ^ (hash >> 32)
     }
+}
+
+/// The last eight bytes, or all bytes of a shorter text: they overlap where that saves a loop.
+fn end(text: &[u8]) -> u64 {
+    if let Some(last) = text.last_chunk::<8>() {
+        return u64::from_le_bytes(*last);
+    }
+    if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last));
+    }
+    text.iter().fold(0, |word, byte| word << 8 | u64::from(*byte))
 }
 
 fn place(hash: u64) -> usize {

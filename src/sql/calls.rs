@@ -22,12 +22,20 @@ pub(super) enum Use {
     Plan,
 }
 
+/// A call that is refused.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Function(&'static Refused),
+    SetConfig,
+    LargeObjectMode,
+}
+
 /// What the calls of a query do.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Calls {
     used: Use,
     /// The first one that is refused.
-    pub(super) refused: Option<(StatementClass, Command, Why)>,
+    refused: Option<Refusal>,
     pub(super) effects: Effects,
 }
 
@@ -36,9 +44,20 @@ impl Calls {
         Self { used, refused: None, effects: Effects::NONE }
     }
 
+    /// The first call that is refused.
+    pub(super) fn fault(&self) -> Option<(StatementClass, Command, Why)> {
+        Some(match self.refused? {
+            Refusal::Function(refused) => {
+                (refused.class, Command(refused.command), Why::Function(&refused.function))
+            }
+            Refusal::SetConfig => (StatementClass::Session, Command("set_config()"), Why::SetConfigName),
+            Refusal::LargeObjectMode => (StatementClass::Write, Command("lo_open()"), Why::LargeObjectMode),
+        })
+    }
+
     /// `schema.name(`, which the walk stands behind. Tells what the parentheses hold.
     pub(super) fn call(&mut self, name: Token, qualifier: Option<Token>, walk: &Walk<'_>) -> Level {
-        match name.word {
+        match name.word() {
             Word::SUBSTRING | Word::OVERLAY if qualifier.is_none() => return Level::Lengths,
             Word::XMLELEMENT | Word::XMLPI if qualifier.is_none() => return Level::XmlName,
             _ => {}
@@ -74,24 +93,21 @@ impl Calls {
 
     /// `lo_open` whose mode is not provably `INV_READ` alone.
     pub(super) fn unproven_mode(&mut self) {
-        self.refuse(StatementClass::Write, Command("lo_open()"), Why::LargeObjectMode);
+        self.refuse(Refusal::LargeObjectMode, Effects::WRITES | Effects::MAY_WRITE);
     }
 
     fn refuse_function(&mut self, function: &'static Refused) {
         if self.used == Use::Run || function.planned {
-            let why = Why::Function(function.name, function.reason);
-            self.refused.get_or_insert((function.class, Command(function.command), why));
+            self.refused.get_or_insert(Refusal::Function(function));
             self.effects |= Effects::WRITES | Effects::MAY_WRITE;
         }
     }
 
-    fn refuse(&mut self, class: StatementClass, command: Command, why: Why) {
-        // set_config and lo_open are volatile: no planner runs them.
+    /// `set_config` and `lo_open` are volatile: no planner runs them.
+    fn refuse(&mut self, refusal: Refusal, effects: Effects) {
         if self.used == Use::Run {
-            self.refused.get_or_insert((class, command, why));
-            if class == StatementClass::Write {
-                self.effects |= Effects::WRITES | Effects::MAY_WRITE;
-            }
+            self.refused.get_or_insert(refusal);
+            self.effects |= effects;
         }
     }
 
@@ -109,10 +125,7 @@ impl Calls {
             Some(Setting::Other) => Effects::NONE,
             None => Effects::TOUCHES_READ_ONLY | Effects::TOUCHES_ENCODING,
         };
-        if self.used == Use::Run {
-            self.effects |= touched;
-        }
-        self.refuse(StatementClass::Session, Command("set_config()"), Why::SetConfigName);
+        self.refuse(Refusal::SetConfig, touched);
     }
 
     /// A function that runs a text. A constant text is searched for the names of refused functions; what the text does
@@ -133,8 +146,8 @@ impl Calls {
             match unquoted(word).map(|name| callee(&name, Schema::None)) {
                 Some(Callee::Refused(function)) => self.refuse_function(function),
                 Some(Callee::SetConfig) => {
-                    self.refuse(StatementClass::Session, Command("set_config()"), Why::SetConfigName);
-                    self.effects |= Effects::TOUCHES_READ_ONLY | Effects::TOUCHES_ENCODING;
+                    let touched = Effects::TOUCHES_READ_ONLY | Effects::TOUCHES_ENCODING;
+                    self.refuse(Refusal::SetConfig, touched);
                 }
                 Some(Callee::LargeObjectOpen) => self.unproven_mode(),
                 Some(Callee::RunsText | Callee::Harmless | Callee::Unknown) | None => {}
@@ -166,19 +179,19 @@ pub(super) const INV_WRITE: u64 = 0x2_0000;
 fn reads_only(mut walk: Walk<'_>) -> bool {
     let number = walk.bump();
     let digits = number.of(walk.text);
-    let mode = if number.kind == Kind::Bits {
+    let mode = if number.kind() == Kind::Bits {
         let inside = digits.strip_prefix(b"x'").or(digits.strip_prefix(b"X'"));
         let cast = walk.take_kind(Kind::Cast) && is_integer(walk.bump(), walk.text);
         inside.and_then(|inside| inside.strip_suffix(b"'")).and_then(hex).filter(|_| cast)
-    } else if number.kind == Kind::Number && digits == b"0" && walk.peek().start == number.end {
+    } else if number.kind() == Kind::Number && digits == b"0" && walk.peek().start() == number.end() {
         let word = walk.bump().of(walk.text);
         word.strip_prefix(b"x").or(word.strip_prefix(b"X")).and_then(hex)
-    } else if number.kind == Kind::Number {
+    } else if number.kind() == Kind::Number {
         str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok())
     } else {
         None
     };
-    walk.peek().kind == Kind::Close && mode.is_some_and(|mode: u64| mode & INV_WRITE == 0)
+    walk.peek().kind() == Kind::Close && mode.is_some_and(|mode: u64| mode & INV_WRITE == 0)
 }
 
 fn hex(digits: &[u8]) -> Option<u64> {
@@ -187,6 +200,6 @@ fn hex(digits: &[u8]) -> Option<u64> {
 }
 
 fn is_integer(token: Token, text: &[u8]) -> bool {
-    token.kind == Kind::Word
+    token.kind() == Kind::Word
         && [&b"int"[..], b"integer", b"int4"].iter().any(|name| token.of(text).eq_ignore_ascii_case(name))
 }

@@ -75,6 +75,15 @@ impl Command {
     }
 }
 
+/// A function that is refused by its name.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct FunctionName {
+    /// The function, without schema and parentheses.
+    pub name: &'static str,
+    /// What it does; follows "which".
+    pub reason: &'static str,
+}
+
 /// Why a statement was judged as it was. Its text is a fragment that follows "because it" or "refused: ".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Why {
@@ -93,7 +102,7 @@ pub enum Why {
     /// EXPLAIN ANALYZE runs what it explains, and that is not a plain query.
     ExplainAnalyze,
     /// A function that writes, or acts, past read-only mode.
-    Function(&'static str, &'static str),
+    Function(&'static FunctionName),
     /// `set_config` whose setting is not a constant on the list.
     SetConfigName,
     /// `lo_open` whose mode is not provably read-only.
@@ -106,8 +115,6 @@ pub enum Why {
     ServerFile,
     /// The text cannot be split into tokens.
     Unreadable(&'static str),
-    /// A limit of ours was reached.
-    Limit(&'static str),
     /// No statement that we know begins so.
     UnknownStatement,
     /// It begins like a statement that we know, and goes on like none.
@@ -124,7 +131,7 @@ impl fmt::Display for Why {
             Self::SelectInto => to.write_str("SELECT INTO creates a table"),
             Self::RowLock => to.write_str("locks rows, and a row lock is written into the row"),
             Self::ExplainAnalyze => to.write_str("EXPLAIN ANALYZE runs what it explains"),
-            Self::Function(name, reason) => write!(to, "calls {name}, which {reason}"),
+            Self::Function(function) => write!(to, "calls {}, which {}", function.name, function.reason),
             Self::SetConfigName => {
                 to.write_str("calls set_config for a setting that is not a harmless constant")
             }
@@ -138,7 +145,6 @@ impl fmt::Display for Why {
             }
             Self::ServerFile => to.write_str("writes a file or runs a program on the server"),
             Self::Unreadable(what) => write!(to, "cannot be read: {what}"),
-            Self::Limit(what) => write!(to, "beyond a limit: {what}"),
             Self::UnknownStatement => to.write_str("not a statement that is known to be harmless"),
             Self::UnknownForm(what) => write!(to, "not a form of {what} that is known to be harmless"),
         }

@@ -3,7 +3,7 @@ use super::{
     class::{Command, StatementClass, Why},
     effects::Effects,
     judged::{Judged, skip},
-    prepared::{begins_preparable, preparable},
+    prepared::preparable,
     query::Until,
     token::{Kind, Token},
     walk::Walk,
@@ -13,7 +13,7 @@ use super::{
 /// Behind COPY.
 pub(super) fn copy(walk: &mut Walk<'_>) -> Judged {
     let source = if walk.take_kind(Kind::Open) {
-        if !begins_preparable(walk.peek()) {
+        if !walk.peek().begins_preparable() {
             return Judged::unknown(walk, "COPY");
         }
         Some(preparable(walk, Until::Close))
@@ -22,7 +22,7 @@ pub(super) fn copy(walk: &mut Walk<'_>) -> Judged {
     } else {
         return Judged::unknown(walk, "COPY");
     };
-    match walk.bump().word {
+    match walk.bump().word() {
         Word::TO => to(walk, source),
         Word::FROM if source.is_none() => from(walk),
         _ => Judged::unknown(walk, "COPY"),
@@ -42,7 +42,7 @@ fn table(walk: &mut Walk<'_>) -> bool {
         }
     }
     if walk.take_kind(Kind::Open) {
-        while matches!(walk.peek().kind, Kind::Comma | Kind::Word | Kind::Quoted | Kind::UnicodeName) {
+        while matches!(walk.peek().kind(), Kind::Comma | Kind::Word | Kind::Quoted | Kind::UnicodeName) {
             walk.bump();
         }
         return walk.take_kind(Kind::Close);

@@ -4,7 +4,6 @@ use super::{
     class::{StatementClass, Why},
     effects::Effects,
     judged::{Judged, skip, skip_routine},
-    token::Kind,
     walk::Walk,
     words::Word,
 };
@@ -68,7 +67,7 @@ pub(super) fn define(walk: &mut Walk<'_>, verb: Verb) -> Judged {
             Why::Command("changes the server's settings"),
         );
     }
-    while ADORNMENTS.contains(&walk.peek().word) {
+    while ADORNMENTS.contains(&walk.peek().word()) {
         walk.bump();
     }
     let Some((words, [create, alter, drop])) = OBJECTS.iter().find(|(words, _)| stands(*walk, words)) else {
@@ -81,7 +80,7 @@ pub(super) fn define(walk: &mut Walk<'_>, verb: Verb) -> Judged {
         return refuse(plain);
     };
     let command = match verb {
-        Verb::Create if *words == [Word::TABLE] => created_table(*walk),
+        Verb::Create if *words == [Word::TABLE] && { *walk }.take_as() => "CREATE TABLE AS",
         Verb::Create => create,
         Verb::Alter => alter,
         Verb::Drop => drop,
@@ -110,22 +109,6 @@ fn skip_routine_or_other(walk: &mut Walk<'_>, words: &[Word]) {
     }
 }
 
-/// CREATE TABLE with AS outside parentheses is CREATE TABLE AS.
-fn created_table(mut walk: Walk<'_>) -> &'static str {
-    let mut depth = 0_usize;
-    while !walk.at_end() {
-        let token = walk.bump();
-        if token.kind == Kind::Open {
-            depth = depth.wrapping_add(1);
-        } else if token.kind == Kind::Close {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && token.is(Word::AS) {
-            return "CREATE TABLE AS";
-        }
-    }
-    "CREATE TABLE"
-}
-
 /// Behind GRANT or REVOKE: without ON it is about roles.
 pub(super) fn grant(walk: &mut Walk<'_>, [privilege, role]: [&'static str; 2]) -> Judged {
     let mut ahead = *walk;
@@ -143,7 +126,7 @@ pub(super) fn lock(walk: &mut Walk<'_>) -> Judged {
         walk.bump();
     }
     walk.take(Word::IN);
-    let weak = match walk.bump().word {
+    let weak = match walk.bump().word() {
         Word::ACCESS => walk.take(Word::SHARE),
         Word::ROW => walk.take(Word::SHARE) || walk.take(Word::EXCLUSIVE),
         _ => false,

@@ -59,7 +59,7 @@ fn statements(text: &[u8]) -> Option<Vec<Statement>> {
     let text = str::from_utf8(text).ok().filter(|text| text.len() <= DESCRIBE_TEXT)?;
     let mut walk = Walk::new(text.as_bytes(), Backslash::Ordinary);
     for _ in 0..DESCRIBE_TOKENS {
-        if walk.advance().kind == Kind::End {
+        if walk.advance().kind() == Kind::End {
             let parser = Parser::new(&PostgreSqlDialect {}).with_recursion_limit(RECURSION);
             return parser.try_with_sql(text).ok()?.parse_statements().ok();
         }

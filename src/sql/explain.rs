@@ -8,7 +8,7 @@ use super::{
     judged::{Judged, Operation, skip},
     levels::Level,
     names::{folded, said},
-    prepared::{begins_preparable, begins_query, execute, preparable},
+    prepared::{execute, preparable},
     query::{Until, query},
     token::Kind,
     walk::Walk,
@@ -39,7 +39,7 @@ fn has_options(mut walk: Walk<'_>) -> bool {
         return false;
     }
     let first = walk.bump();
-    let is_query = begins_query(first) && !(first.is(Word::VALUES) && walk.peek().kind != Kind::Open);
+    let is_query = first.begins_query() && !(first.is(Word::VALUES) && walk.peek().kind() != Kind::Open);
     !is_query
 }
 
@@ -69,7 +69,7 @@ fn options(walk: &mut Walk<'_>) -> Option<bool> {
 
 /// Takes an option's value, if it has one; whether it is a spelling of false (`defGetBoolean` in define.c).
 fn option_is_false(walk: &mut Walk<'_>) -> bool {
-    if matches!(walk.peek().kind, Kind::Comma | Kind::Close) {
+    if matches!(walk.peek().kind(), Kind::Comma | Kind::Close) {
         return false;
     }
     let signed = walk.take_kind(Kind::Operator);
@@ -82,7 +82,7 @@ fn option_is_false(walk: &mut Walk<'_>) -> bool {
 
 /// What is explained runs.
 fn analyzed(walk: &mut Walk<'_>) -> Judged {
-    if begins_query(walk.peek()) {
+    if walk.peek().begins_query() {
         let mut judged = preparable(walk, Until::Statement);
         if judged.classification.command.as_str() == "SELECT"
             && judged.classification.class == StatementClass::Read
@@ -93,7 +93,7 @@ fn analyzed(walk: &mut Walk<'_>) -> Judged {
     }
     let refuse = |command| Judged::refuse(StatementClass::Write, command, Why::ExplainAnalyze);
     let first = walk.bump();
-    match first.word {
+    match first.word() {
         Word::EXECUTE => {
             let name = walk.peek();
             skip(walk);
@@ -101,7 +101,7 @@ fn analyzed(walk: &mut Walk<'_>) -> Judged {
         }
         Word::INSERT | Word::UPDATE | Word::DELETE | Word::MERGE => {
             skip(walk);
-            refuse(match first.word {
+            refuse(match first.word() {
                 Word::INSERT => "INSERT",
                 Word::UPDATE => "UPDATE",
                 Word::DELETE => "DELETE",
@@ -119,11 +119,11 @@ fn analyzed(walk: &mut Walk<'_>) -> Judged {
 fn planned(walk: &mut Walk<'_>) -> Judged {
     let pass = Judged::pass(StatementClass::Read, EXPLAIN, Effects::MAY_WRITE);
     let first = walk.peek();
-    if begins_preparable(first) {
+    if first.begins_preparable() {
         let found = query(walk, Level::Statement, Until::Statement, Use::Plan);
         return pass.with_calls(&found);
     }
-    match first.word {
+    match first.word() {
         Word::DECLARE => {
             let found = query(walk, Level::Inside, Until::Statement, Use::Plan);
             pass.with_calls(&found)
@@ -144,17 +144,9 @@ fn planned(walk: &mut Walk<'_>) -> Judged {
 /// EXPLAIN CREATE TABLE … AS, whose query may be EXECUTE.
 fn explained_create(walk: &mut Walk<'_>, pass: Judged) -> Judged {
     let mut ahead = *walk;
-    let mut depth = 0_usize;
-    while !ahead.at_end() {
-        let token = ahead.bump();
-        if token.kind == Kind::Open {
-            depth = depth.wrapping_add(1);
-        } else if token.kind == Kind::Close {
-            depth = depth.saturating_sub(1);
-        } else if depth == 0 && token.is(Word::AS) && ahead.take(Word::EXECUTE) {
-            *walk = ahead;
-            return explained_execute(walk);
-        }
+    if ahead.take_as() && ahead.take(Word::EXECUTE) {
+        *walk = ahead;
+        return explained_execute(walk);
     }
     let found = query(walk, Level::Inside, Until::Statement, Use::Plan);
     pass.with_calls(&found)

@@ -37,7 +37,7 @@ pub fn fingerprint(text: &[u8]) -> Fingerprint {
     let mut lexer = Lexer::new(text, Backslash::Ordinary);
     for _ in 0..FINGERPRINT_TOKENS {
         let token = lexer.next();
-        match token.kind {
+        match token.kind() {
             Kind::End => break,
             Kind::Plain
             | Kind::Escape
@@ -61,7 +61,7 @@ pub fn fingerprint(text: &[u8]) -> Fingerprint {
             | Kind::Operator => pieces.push(Piece::Other(token)),
         }
     }
-    while matches!(pieces.last(), Some(Piece::Other(Token { kind: Kind::Semicolon, .. }))) {
+    while matches!(pieces.last(), Some(Piece::Other(token)) if token.kind() == Kind::Semicolon) {
         pieces.pop();
     }
     written(&pieces, text)
@@ -118,7 +118,7 @@ fn written(pieces: &[Piece], text: &[u8]) -> Fingerprint {
             Piece::Open => write(b'('),
             Piece::Close => write(b')'),
             Piece::Comma => write(b','),
-            Piece::Other(token) if token.kind == Kind::Word => {
+            Piece::Other(token) if token.kind() == Kind::Word => {
                 token.of(text).iter().for_each(|byte| write(byte.to_ascii_lowercase()));
             }
             Piece::Other(token) => token.of(text).iter().for_each(|byte| write(*byte)),
@@ -134,7 +134,7 @@ fn sticks_to_the_left(piece: Piece) -> bool {
         Piece::Value | Piece::Open => false,
         Piece::Other(token) => {
             matches!(
-                token.kind,
+                token.kind(),
                 Kind::Dot | Kind::Semicolon | Kind::Cast | Kind::OpenBracket | Kind::CloseBracket
             )
         }
@@ -145,7 +145,7 @@ fn sticks_to_the_right(piece: Piece) -> bool {
     match piece {
         Piece::Open => true,
         Piece::Value | Piece::Close | Piece::Comma => false,
-        Piece::Other(token) => matches!(token.kind, Kind::Dot | Kind::Cast | Kind::OpenBracket),
+        Piece::Other(token) => matches!(token.kind(), Kind::Dot | Kind::Cast | Kind::OpenBracket),
     }
 }
 

@@ -5,7 +5,7 @@
 //! large objects before 16, slots, origins, dblink …). So these are refused by name. The yardstick is a hot standby,
 //! stricter where that lets a superuser touch files or settings. Functions that users wrote are the fence's business.
 use super::{
-    class::StatementClass,
+    class::{FunctionName, StatementClass},
     name_table::{Hash, NameTable},
     names::Folded,
 };
@@ -31,12 +31,10 @@ enum Arity {
 /// A function that is refused.
 #[derive(Debug)]
 pub(super) struct Refused {
-    pub(super) name: &'static str,
+    pub(super) function: FunctionName,
     /// What the server calls it in an error: with parentheses.
     pub(super) command: &'static str,
     pub(super) class: StatementClass,
-    /// What it does; follows "calls NAME, which".
-    pub(super) reason: &'static str,
     home: Home,
     arity: Arity,
     /// It is not volatile: the planner may run it, so that EXPLAIN alone calls it.
@@ -74,10 +72,9 @@ pub(super) enum Schema {
 macro_rules! refused {
     ($($home:ident $class:ident $reason:literal: $($arity:ident $name:literal)+;)+) => {
         &[$($(Refused {
-            name: $name,
+            function: FunctionName { name: $name, reason: $reason },
             command: concat!($name, "()"),
             class: StatementClass::$class,
-            reason: $reason,
             home: Home::$home,
             arity: Arity::$arity,
             planned: matches!($name.as_bytes(), b"txid_current" | b"pg_current_xact_id"),
@@ -195,7 +192,7 @@ const fn refused_table() -> [u8; REFUSED_SLOTS] {
     let mut table = [0; REFUSED_SLOTS];
     let mut place = 0;
     while place < REFUSED.len() {
-        let mut slot = Hash::of(REFUSED[place].name.as_bytes()).slot(REFUSED_SLOTS);
+        let mut slot = Hash::of(REFUSED[place].function.name.as_bytes()).slot(REFUSED_SLOTS);
         while table[slot] != 0 {
             slot = (slot + 1) % REFUSED_SLOTS;
         }
@@ -210,7 +207,7 @@ fn refused(name: &[u8]) -> Option<&'static Refused> {
     loop {
         let place = usize::from(REFUSED_TABLE.get(slot).copied().unwrap_or(0));
         let function = REFUSED.get(place.checked_sub(1)?)?;
-        if function.name.as_bytes() == name {
+        if function.function.name.as_bytes() == name {
             return Some(function);
         }
         slot = slot.wrapping_add(1) % REFUSED_SLOTS;
@@ -274,13 +271,13 @@ mod tests {
     #[test]
     fn every_refused_function_is_refused_in_any_case_and_only_in_its_home() {
         for function in REFUSED {
-            for spelled in
-                [function.name.to_owned(), function.name.to_uppercase(), format!("\"{}\"", function.name)]
-            {
+            for spelled in {
+                let name = function.function.name;
+                [name.to_owned(), name.to_uppercase(), format!("\"{name}\"")]
+            } {
                 let name = name(&spelled);
                 for schema in [Schema::None, Schema::Catalog, Schema::Other] {
-                    let refused =
-                        matches!(callee(&name, schema), Callee::Refused(f) if f.name == function.name);
+                    let refused = matches!(callee(&name, schema), Callee::Refused(f) if f.function.name == function.function.name);
                     assert_eq!(
                         refused,
                         schema != Schema::Other || function.home == Home::Extension,
@@ -312,7 +309,7 @@ mod tests {
     #[test]
     fn a_folded_turkish_capital_still_meets_its_function() {
         assert!(
-            matches!(callee(&name("pg_not\u{130}fy"), Schema::None), Callee::Refused(f) if f.name == "pg_notify")
+            matches!(callee(&name("pg_not\u{130}fy"), Schema::None), Callee::Refused(f) if f.function.name == "pg_notify")
         );
     }
 }

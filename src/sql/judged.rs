@@ -8,15 +8,16 @@ use super::{
     words::Word,
 };
 
-/// What a statement does with a name.
+/// What a statement does with a name. PREPARE and DECLARE tell where what they name begins: it is judged again when
+/// someone asks, as few do.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
-    Prepare(Token, Classification),
+    Prepare(Token, Token),
     Execute(Token),
     Deallocate(Token),
     DeallocateAll,
     DiscardAll,
-    Declare(Token, Classification),
+    Declare(Token, Token),
     Fetch(Token),
     Close(Token),
     CloseAll,
@@ -31,6 +32,7 @@ pub(super) struct Judged {
 
 impl Judged {
     /// Harmless, with these effects.
+    #[inline]
     pub(super) fn pass(class: StatementClass, command: &'static str, effects: Effects) -> Self {
         let (command, why) = (Command(command), Why::Harmless);
         Self {
@@ -61,11 +63,13 @@ impl Judged {
     }
 
     /// Passes, if the statement is over.
+    #[inline]
     pub(super) fn complete(self, walk: &mut Walk<'_>) -> Self {
         if walk.at_end() { self } else { Self::unknown(walk, self.classification.command.0) }
     }
 
     /// Refused if the query that was found in it is.
+    #[inline]
     pub(super) fn with_query(mut self, found: &Found) -> Self {
         let judged = &mut self.classification;
         judged.effects |= found.effects();
@@ -77,17 +81,20 @@ impl Judged {
     }
 
     /// Refused if a call that was found in it is; the rest of the query is not run.
+    #[inline]
     pub(super) fn with_calls(self, found: &Found) -> Self {
         self.with_query(&found.calls_only())
     }
 
     /// With these effects too.
+    #[inline]
     pub(super) fn and(mut self, effects: Effects) -> Self {
         self.classification.effects |= effects;
         self
     }
 
     /// With this operation, which sets the effect that tells of it.
+    #[inline]
     pub(super) fn naming(mut self, operation: Operation) -> Self {
         self.operation = Some(operation);
         self.and(Effects::NAMES)
@@ -111,12 +118,12 @@ fn skip_to_end(walk: &mut Walk<'_>, routine: bool) {
     let mut last = Token::NONE;
     loop {
         let token = walk.peek();
-        if token.kind == Kind::End || (token.kind == Kind::Semicolon && depth == 0 && bodies == 0) {
+        if token.kind() == Kind::End || (token.kind() == Kind::Semicolon && depth == 0 && bodies == 0) {
             break;
         }
-        if token.kind == Kind::Open {
+        if token.kind() == Kind::Open {
             depth = depth.wrapping_add(1);
-        } else if token.kind == Kind::Close {
+        } else if token.kind() == Kind::Close {
             match depth.checked_sub(1) {
                 Some(outer) => depth = outer,
                 None => walk.fail("a parenthesis closes that was not opened"),
@@ -124,7 +131,7 @@ fn skip_to_end(walk: &mut Walk<'_>, routine: bool) {
         } else if routine && depth == 0 {
             if token.is(Word::ATOMIC) && last.is(Word::BEGIN) {
                 bodies = bodies.wrapping_add(1);
-            } else if token.is(Word::END) && (last.kind == Kind::Semicolon || last.is(Word::ATOMIC)) {
+            } else if token.is(Word::END) && (last.kind() == Kind::Semicolon || last.is(Word::ATOMIC)) {
                 bodies = bodies.saturating_sub(1);
             }
         }

@@ -22,16 +22,29 @@ pub(super) enum Backslash {
     Escapes,
 }
 
-/// What the first byte of a token tells.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Class {
+/// What a byte may be: a set of bits, so that one look tells whether an identifier goes on.
+#[derive(Clone, Copy)]
+struct Class(u8);
+
+impl Class {
     /// Begins an identifier: a letter, an underscore, or any byte beyond ASCII (a no-break space too).
-    Letter,
-    Digit,
-    Blank,
+    const LETTER: u8 = 1;
+    const DIGIT: u8 = 1 << 1;
+    const DOLLAR: u8 = 1 << 2;
+    const BLANK: u8 = 1 << 3;
     /// May be part of an operator (`op_chars`).
-    Mark,
-    Other,
+    const MARK: u8 = 1 << 4;
+    const IN_IDENTIFIER: u8 = Self::LETTER | Self::DIGIT | Self::DOLLAR;
+
+    #[inline]
+    fn of(byte: u8) -> Self {
+        CLASSES.get(usize::from(byte)).copied().unwrap_or(Self(0))
+    }
+
+    #[inline]
+    const fn is(self, any: u8) -> bool {
+        self.0 & any != 0
+    }
 }
 
 static CLASSES: [Class; 256] = classes();
@@ -43,24 +56,21 @@ static CLASSES: [Class; 256] = classes();
 )]
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the byte stays below 256")]
 const fn classes() -> [Class; 256] {
-    let mut classes = [Class::Other; 256];
+    let mut classes = [Class(0); 256];
     let mut byte = 0;
     while byte < 256 {
-        classes[byte] = match byte as u8 {
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::Letter,
-            b'0'..=b'9' => Class::Digit,
-            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::Blank,
+        classes[byte] = Class(match byte as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::LETTER,
+            b'0'..=b'9' => Class::DIGIT,
+            b'$' => Class::DOLLAR,
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::BLANK,
             b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/'
-            | b'%' | b'<' | b'>' | b'=' => Class::Mark,
-            _ => Class::Other,
-        };
+            | b'%' | b'<' | b'>' | b'=' => Class::MARK,
+            _ => 0,
+        });
         byte += 1;
     }
     classes
-}
-
-fn class(byte: u8) -> Class {
-    CLASSES.get(usize::from(byte)).copied().unwrap_or(Class::Other)
 }
 
 /// The tokens of a text, one after another. A copy of it looks ahead.
@@ -82,14 +92,27 @@ impl<'a> Lexer<'a> {
 
     /// The next token.
     pub(super) fn next(&mut self) -> Token {
-        self.skip_blanks();
-        let from = self.rest;
-        let Some(first) = from.first() else { return self.end() };
-        match class(*first) {
-            Class::Letter => self.word(from),
-            Class::Mark => self.operator(from),
-            Class::Digit => self.number(from),
-            Class::Blank | Class::Other => self.other(from),
+        let mut from = self.rest;
+        loop {
+            let [first, tail @ ..] = from else {
+                self.rest = from;
+                return self.end();
+            };
+            let class = Class::of(*first);
+            if class.is(Class::BLANK) {
+                from = tail;
+            } else if class.is(Class::LETTER) {
+                return self.word(from);
+            } else if class.is(Class::MARK) {
+                match self.past_comment(from) {
+                    Some(rest) => from = rest,
+                    None => return self.operator(from),
+                }
+            } else if class.is(Class::DIGIT) {
+                return self.number(from);
+            } else {
+                return self.other(from);
+            }
         }
     }
 
@@ -105,59 +128,79 @@ impl<'a> Lexer<'a> {
     }
 
     fn end(&self) -> Token {
-        Token { start: self.text.len(), end: self.text.len(), ..Token::NONE }
+        Token::new(Kind::End, Word::NONE, self.text.len(), self.text.len())
     }
 
+    #[inline]
     fn token(&mut self, kind: Kind, from: &[u8], rest: &'a [u8]) -> Token {
         self.rest = rest;
-        let whole = self.text.len();
-        Token {
-            kind,
-            word: Word::NONE,
-            escape: b'\\',
-            start: whole.wrapping_sub(from.len()),
-            end: whole.wrapping_sub(rest.len()),
-        }
+        Token::new(kind, Word::NONE, self.position(from), self.position(rest))
     }
 
-    /// White space and comments.
-    fn skip_blanks(&mut self) {
-        loop {
-            match self.rest {
-                [byte, rest @ ..] if class(*byte) == Class::Blank => self.rest = rest,
-                [b'-', b'-', ..] => self.rest = past_line_comment(self.rest),
-                [b'/', b'*', inside @ ..] => match past_block_comment(inside) {
-                    Some(rest) => self.rest = rest,
-                    None => self.fail("a comment does not end"),
-                },
-                _ => return,
-            }
-        }
+    #[inline]
+    fn position(&self, rest: &[u8]) -> usize {
+        self.text.len().wrapping_sub(rest.len())
     }
 
-    /// An identifier or keyword, or the string that its first letters introduce.
-    fn word(&mut self, from: &'a [u8]) -> Token {
+    /// What stands behind a comment, if one stands here: nothing, if it does not end.
+    fn past_comment(&mut self, from: &'a [u8]) -> Option<&'a [u8]> {
         match from {
-            [b'e' | b'E', b'\'', inside @ ..] => return self.string(Kind::Escape, from, inside),
-            [b'b' | b'B' | b'x' | b'X', b'\'', inside @ ..] => return self.string(Kind::Bits, from, inside),
-            [b'u' | b'U', b'&', b'\'', inside @ ..] => return self.unicode_text(from, inside),
-            [b'u' | b'U', b'&', b'"', inside @ ..] => {
-                let name = self.quoted(Kind::UnicodeName, from, inside);
-                return self.with_uescape(name);
+            [b'-', b'-', ..] => Some(past_line_comment(from)),
+            [b'/', b'*', inside @ ..] => Some(past_block_comment(inside).unwrap_or_else(|| {
+                self.fail("a comment does not end");
+                &[]
+            })),
+            _ => None,
+        }
+    }
+
+    /// Skips white space and comments.
+    fn skip_blanks(&mut self) {
+        while let [byte, tail @ ..] = self.rest {
+            if Class::of(*byte).is(Class::BLANK) {
+                self.rest = tail;
+            } else if let Some(rest) = self.past_comment(self.rest) {
+                self.rest = rest;
+            } else {
+                return;
             }
-            _ => {}
+        }
+    }
+
+    /// An identifier or keyword, or what its first letter introduces.
+    #[inline]
+    fn word(&mut self, from: &'a [u8]) -> Token {
+        if let [_, b'\'' | b'&', ..] = from
+            && let Some(token) = self.introduced(from)
+        {
+            return token;
         }
         let mut rest = from;
         while let [byte, tail @ ..] = rest
-            && (matches!(class(*byte), Class::Letter | Class::Digit) || *byte == b'$')
+            && Class::of(*byte).is(Class::IN_IDENTIFIER)
         {
             rest = tail;
         }
-        let mut token = self.token(Kind::Word, from, rest);
-        token.word = Word::of(before(from, rest));
-        token
+        self.rest = rest;
+        Token::new(Kind::Word, Word::of(before(from, rest)), self.position(from), self.position(rest))
     }
 
+    /// A string or a name with a letter in front of its quote. N'…' is none: it is a word and a string.
+    #[inline(never)]
+    fn introduced(&mut self, from: &'a [u8]) -> Option<Token> {
+        match from {
+            [b'e' | b'E', b'\'', inside @ ..] => Some(self.string(Kind::Escape, from, inside)),
+            [b'b' | b'B' | b'x' | b'X', b'\'', inside @ ..] => Some(self.string(Kind::Bits, from, inside)),
+            [b'u' | b'U', b'&', b'\'', inside @ ..] => Some(self.unicode_text(from, inside)),
+            [b'u' | b'U', b'&', b'"', inside @ ..] => {
+                let name = self.quoted(Kind::UnicodeName, from, inside);
+                Some(self.with_uescape(name))
+            }
+            _ => None,
+        }
+    }
+
+    #[inline]
     fn other(&mut self, from: &'a [u8]) -> Token {
         match from {
             [b'(', rest @ ..] => self.token(Kind::Open, from, rest),
@@ -191,7 +234,7 @@ impl<'a> Lexer<'a> {
         let mut rest = from;
         let mut beyond_standard = false;
         while let [byte, tail @ ..] = rest
-            && class(*byte) == Class::Mark
+            && Class::of(*byte).is(Class::MARK)
             && !matches!(rest, [b'-', b'-', ..] | [b'/', b'*', ..])
         {
             beyond_standard |= !matches!(byte, b'+' | b'-' | b'*' | b'/' | b'<' | b'>' | b'=');
@@ -207,6 +250,7 @@ impl<'a> Lexer<'a> {
 
     /// `integer`, `decimal` and `real` as in 13. The forms of 16 (`0x1F`, `1_000`) come out as a number and a word,
     /// which makes no difference to any rule.
+    #[inline]
     fn number(&mut self, from: &'a [u8]) -> Token {
         let mut rest = past_digits(from);
         // `1..2` is an integer and two dots.
@@ -223,6 +267,7 @@ impl<'a> Lexer<'a> {
         self.token(Kind::Number, from, rest)
     }
 
+    #[inline]
     fn quoted(&mut self, kind: Kind, from: &'a [u8], inside: &'a [u8]) -> Token {
         match past_quoted(inside) {
             Some(rest) => self.token(kind, from, rest),
@@ -234,10 +279,10 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, kind: Kind, from: &'a [u8], inside: &'a [u8]) -> Token {
         let mut part = inside;
         loop {
-            let Some((rest, backslash)) = past_string(part, kind) else {
-                return self.reject("a string does not end");
-            };
+            let (rest, backslash) = past_string(part, kind);
+            // Also where the string does not end: the other reading may see its end.
             self.saw_backslash |= backslash && kind == Kind::Plain;
+            let Some(rest) = rest else { return self.reject("a string does not end") };
             match continued(rest) {
                 Continued::Ends => return self.token(kind, from, rest),
                 Continued::GoesOn(next) => part = next,
@@ -259,7 +304,7 @@ impl<'a> Lexer<'a> {
     fn with_uescape(&mut self, token: Token) -> Token {
         let mut ahead = *self;
         ahead.skip_blanks();
-        if token.kind == Kind::End
+        if token.kind() == Kind::End
             || !matches!(ahead.rest.first(), Some(b'u' | b'U'))
             || ahead.rest.get(1) == Some(&b'&')
         {
@@ -276,7 +321,7 @@ impl<'a> Lexer<'a> {
         *self = ahead;
         match escape.as_ref().map(Short::as_bytes) {
             Some([byte]) if !byte.is_ascii_hexdigit() && !b"+'\" \t\n\r\x0b\x0c".contains(byte) => {
-                Token { escape: *byte, ..token }
+                token.escaped_by(*byte)
             }
             _ => self.reject("UESCAPE without its one character"),
         }
@@ -284,10 +329,12 @@ impl<'a> Lexer<'a> {
 }
 
 /// What of `from` lies before `rest`, which ends it.
+#[inline]
 fn before<'a>(from: &'a [u8], rest: &[u8]) -> &'a [u8] {
     from.get(..from.len().wrapping_sub(rest.len())).unwrap_or(from)
 }
 
+#[inline]
 fn past_digits(digits: &[u8]) -> &[u8] {
     let mut rest = digits;
     while let [b'0'..=b'9', tail @ ..] = rest {

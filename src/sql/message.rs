@@ -10,10 +10,10 @@ use super::{
     class::{Classification, Command, StatementClass, Verdict, Why},
     effects::Effects,
     encoding::ClientEncoding,
-    judged::{Judged, skip},
+    judged::Judged,
     lexer::Backslash,
     statement::statement,
-    token::Kind,
+    token::{Kind, LONGEST_TEXT},
     walk::Walk,
 };
 
@@ -22,7 +22,14 @@ fn unreadable(why: &'static str) -> Classification {
     Judged::refuse(StatementClass::Unknown, "statement", Why::Unreadable(why)).classification
 }
 
-/// How one reading of a text ended.
+/// A way in which the server may read a text.
+#[derive(Clone, Copy)]
+pub(super) struct Reading<'a> {
+    pub(super) text: &'a [u8],
+    pub(super) backslash: Backslash,
+}
+
+/// How a reading of a text ended.
 struct End {
     /// Why the server rejects the text.
     fault: Option<&'static str>,
@@ -30,24 +37,37 @@ struct End {
     saw_backslash: bool,
 }
 
-/// Judges the statements of a text in one reading. If it ends with a fault, what was told before is void.
-fn read(text: &[u8], backslash: Backslash, mut each: impl FnMut(Range<usize>, Judged)) -> End {
-    let mut walk = Walk::new(text, backslash);
-    loop {
-        while walk.peek().kind == Kind::Semicolon {
-            walk.advance();
+impl Reading<'_> {
+    /// Judges the statements of the text. If it ends with a fault, what was told before is void.
+    #[inline]
+    fn judge(self, mut each: impl FnMut(Range<usize>, &Judged)) -> End {
+        let mut walk = Walk::new(self.text, self.backslash);
+        loop {
+            while walk.peek().kind() == Kind::Semicolon {
+                walk.advance();
+            }
+            if walk.peek().kind() == Kind::End {
+                return End { fault: walk.fault(), saw_backslash: walk.saw_backslash() };
+            }
+            let start = walk.peek().start();
+            let mut judged = statement(&mut walk);
+            if !walk.at_end() {
+                // No rule leaves anything over; if one did, what is left must not pass unread.
+                judged = Judged::unknown(&mut walk, judged.classification.command.0);
+            }
+            each(start..walk.behind, &judged);
         }
-        if walk.peek().kind == Kind::End {
-            return End { fault: walk.fault(), saw_backslash: walk.saw_backslash() };
-        }
-        let start = walk.peek().start;
-        let mut judged = statement(&mut walk);
-        if !walk.at_end() {
-            // No rule leaves anything over; if one did, what is left must not pass unread.
-            skip(&mut walk);
-            judged = Judged::unknown(&mut walk, judged.classification.command.0);
-        }
-        each(start..walk.behind, judged);
+    }
+}
+
+/// Why the server rejects a text, whatever it says.
+fn rejected(text: &[u8]) -> Option<&'static str> {
+    if text.contains(&0) {
+        Some("a NUL byte")
+    } else if text.len() > LONGEST_TEXT {
+        Some("it is longer than any statement")
+    } else {
+        None
     }
 }
 
@@ -57,40 +77,54 @@ pub(super) fn readings<T>(
     text: &[u8],
     encoding: ClientEncoding,
     new: impl Fn() -> T,
-    add: impl Fn(&mut T, &[u8], Range<usize>, Judged),
+    add: impl Fn(&mut T, Reading<'_>, Range<usize>, &Judged),
     mut done: impl FnMut(T),
 ) -> &'static str {
-    if text.contains(&0) {
-        return "a NUL byte";
+    let mut why = "";
+    if let Some(why) = rejected(text) {
+        return why;
     }
-    let mut rejected = "nothing";
     encoding.readings(text, |text| {
-        let mut one = |backslash| {
+        for backslash in [Backslash::Ordinary, Backslash::Escapes] {
+            let reading = Reading { text: &text, backslash };
             let mut made = new();
-            let end = read(&text, backslash, |range, judged| add(&mut made, &text, range, judged));
+            let end = reading.judge(|range, judged| add(&mut made, reading, range, judged));
             match end.fault {
-                Some(why) => rejected = why,
+                Some(fault) => why = fault,
                 None => done(made),
             }
-            end.saw_backslash
-        };
-        if one(Backslash::Ordinary) {
-            one(Backslash::Escapes);
+            if !end.saw_backslash {
+                break;
+            }
         }
     });
-    rejected
+    why
 }
 
 /// Classifies the text of a Query or a Parse, without the NUL that ends it.
 ///
 /// Total: any bytes have a classification, in time linear in their number.
 pub fn classify(text: &[u8], encoding: ClientEncoding) -> Classification {
+    // Nearly every text has one reading.
+    if rejected(text).is_none() && (encoding == ClientEncoding::Safe || text.is_ascii()) {
+        let mut fold = Fold::default();
+        let end = Reading { text, backslash: Backslash::Ordinary }
+            .judge(|_, judged| fold.add(&judged.classification));
+        if end.fault.is_none() && !end.saw_backslash {
+            return fold.finish();
+        }
+    }
+    classify_every_reading(text, encoding)
+}
+
+#[cold]
+fn classify_every_reading(text: &[u8], encoding: ClientEncoding) -> Classification {
     let mut whole: Option<Classification> = None;
     let why = readings(
         text,
         encoding,
         Fold::default,
-        |fold, _, _, judged| fold.add(judged.classification),
+        |fold, _, _, judged| fold.add(&judged.classification),
         |fold| {
             let reading = fold.finish();
             whole = Some(whole.map_or(reading, |whole| worst(whole, reading)));
@@ -115,9 +149,9 @@ pub fn classify_statements(
             if let Some((_, last)) = statements.last_mut()
                 && last.effects.contains(Effects::RESETS_ALL)
             {
-                *last = reset_too_early(*last);
+                *last = reset_too_early(last);
             }
-            fold.add(judged.classification);
+            fold.add(&judged.classification);
             statements.push((range, judged.classification));
         },
         |(fold, statements)| {
@@ -135,8 +169,8 @@ pub fn classify_statements(
 
 /// RESET ALL or DISCARD ALL takes a session's fence down; behind it only the end of the message may follow, where the
 /// fence is put up again before anything else runs.
-fn reset_too_early(reset: Classification) -> Classification {
-    let mut refused = reset;
+fn reset_too_early(reset: &Classification) -> Classification {
+    let mut refused = *reset;
     refused.verdict = Verdict::Refuse;
     refused.why = Why::ResetsBeforeMore(reset.command.0);
     refused.effects.remove(Effects::RESETS_ALL);
@@ -163,10 +197,11 @@ fn worst(one: Classification, other: Classification) -> Classification {
 /// What the statements of a message amount to, in their order.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fold {
-    refused: Option<Classification>,
-    worst: Option<Classification>,
+    /// The statement that stands for the message: the first one that is refused, else the first of the greatest class.
+    chosen: Option<Classification>,
     effects: Effects,
-    statements: usize,
+    /// More than one statement was added.
+    several: bool,
     /// The last statement, if it was RESET ALL or DISCARD ALL.
     reset: Option<Classification>,
     ended: bool,
@@ -174,31 +209,37 @@ struct Fold {
 }
 
 impl Fold {
-    fn add(&mut self, statement: Classification) {
-        self.statements = self.statements.saturating_add(1);
+    #[inline]
+    fn add(&mut self, statement: &Classification) {
         if let Some(reset) = self.reset.take() {
-            self.refused.get_or_insert(reset_too_early(reset));
+            self.choose(&reset_too_early(&reset));
             self.effects.remove(Effects::RESETS_ALL);
         }
-        if statement.verdict == Verdict::Refuse {
-            self.refused.get_or_insert(statement);
+        self.several = self.chosen.is_some();
+        self.choose(statement);
+        let effects = statement.effects;
+        if effects.contains(Effects::RESETS_ALL) {
+            self.reset = Some(*statement);
         }
-        if self.worst.is_none_or(|worst| statement.class > worst.class) {
-            self.worst = Some(statement);
+        self.transaction(statement);
+        self.effects |= effects;
+        if effects.contains(Effects::MAY_WRITE) {
+            self.effects |= Effects::MAY_WRITE_SINCE_END;
         }
-        if statement.effects.contains(Effects::RESETS_ALL) {
-            self.reset = Some(statement);
+        if effects.contains(Effects::WRITES) {
+            self.effects |= Effects::WRITES_SINCE_END;
         }
-        self.transaction(&statement);
-        self.effects |= statement.effects;
-        let since_end = [
-            (Effects::MAY_WRITE, Effects::MAY_WRITE_SINCE_END),
-            (Effects::WRITES, Effects::WRITES_SINCE_END),
-        ];
-        for (fact, since) in since_end {
-            if statement.effects.contains(fact) {
-                self.effects |= since;
-            }
+    }
+
+    #[inline]
+    fn choose(&mut self, statement: &Classification) {
+        let better = match &self.chosen {
+            None => true,
+            Some(Classification { verdict: Verdict::Refuse, .. }) => false,
+            Some(chosen) => statement.verdict == Verdict::Refuse || statement.class > chosen.class,
+        };
+        if better {
+            self.chosen = Some(*statement);
         }
     }
 
@@ -230,19 +271,24 @@ impl Fold {
         }
     }
 
-    fn finish(self) -> Classification {
-        let Some(whole) = self.refused.or(self.worst) else {
-            let command = Command("statement");
-            let (class, verdict) = (StatementClass::Read, Verdict::Pass);
-            return Classification { class, verdict, command, why: Why::Empty, effects: Effects::NONE };
-        };
-        let mut effects = self.effects;
-        if self.statements > 1 {
-            effects.remove(Effects::SHOWS_TRANSACTION_READ_ONLY | Effects::SHOWS_DEFAULT_READ_ONLY);
+    fn finish(&self) -> Classification {
+        let Some(mut whole) = self.chosen else { return EMPTY };
+        whole.effects = self.effects;
+        if self.several {
+            whole.effects.remove(Effects::SHOWS_TRANSACTION_READ_ONLY | Effects::SHOWS_DEFAULT_READ_ONLY);
         }
-        Classification { effects, ..whole }
+        whole
     }
 }
+
+/// The answer for a text without a statement.
+const EMPTY: Classification = Classification {
+    class: StatementClass::Read,
+    verdict: Verdict::Pass,
+    command: Command("statement"),
+    why: Why::Empty,
+    effects: Effects::NONE,
+};
 
 const LEAVES: Effects = Effects::LEAVES_OPEN.union(Effects::LEAVES_CLOSED);
 

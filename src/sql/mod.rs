@@ -34,7 +34,7 @@ mod with;
 mod words;
 
 pub use cache::{CACHE_LONGEST_TEXT, CACHE_SLOTS, CACHE_TOTAL_BYTES, Classifier};
-pub use class::{Classification, Command, StatementClass, Verdict, Why};
+pub use class::{Classification, Command, FunctionName, StatementClass, Verdict, Why};
 pub use describe::{DESCRIBE_NAME, DESCRIBE_TABLES, DESCRIBE_TEXT, DESCRIBE_TOKENS, Description, describe};
 pub use effects::Effects;
 pub use encoding::ClientEncoding;

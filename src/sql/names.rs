@@ -48,12 +48,12 @@ impl Folded {
 pub(super) fn folded(token: Token, text: &[u8]) -> Option<Folded> {
     let raw = token.of(text);
     let mut name = Short::EMPTY;
-    if token.kind == Kind::Word {
+    if token.kind() == Kind::Word {
         return unquoted(raw);
     }
-    let exact = if token.kind == Kind::UnicodeName {
-        quoted(raw.get(3..)?, Some(token.escape), &mut name)?
-    } else if token.kind == Kind::Quoted {
+    let exact = if token.kind() == Kind::UnicodeName {
+        quoted(raw.get(3..)?, Some(token.escape()), &mut name)?
+    } else if token.kind() == Kind::Quoted {
         quoted(raw.get(1..)?, None, &mut name)?
     } else {
         return None;
@@ -78,7 +78,7 @@ pub(super) fn unquoted(word: &[u8]) -> Option<Folded> {
 
 /// What a value says that may be a word, a number or a string, if it is short and certain.
 pub(super) fn said(value: Token, text: &[u8]) -> Option<Short> {
-    if value.kind == Kind::Number {
+    if value.kind() == Kind::Number {
         let mut number = Short::EMPTY;
         value.of(text).iter().try_for_each(|byte| number.push(*byte))?;
         return Some(number);

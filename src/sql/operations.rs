@@ -3,8 +3,12 @@ use super::{
     class::{Classification, Verdict},
     encoding::ClientEncoding,
     judged::Operation,
+    lexer::Backslash,
     message::readings,
     names::SqlName,
+    prepared::preparable,
+    query::Until,
+    walk::Walk,
 };
 
 /// What a statement does with prepared statements and cursors. PREPARE and DECLARE tell what would run under the name.
@@ -67,15 +71,17 @@ enum Named {
 }
 
 impl Named {
-    fn of(operation: Operation, text: &[u8]) -> Self {
+    fn of(operation: Operation, text: &[u8], backslash: Backslash) -> Self {
         let name = |token| SqlName::of(token, text);
+        let judged =
+            |first| preparable(&mut Walk::at(text, first, backslash), Until::Statement).classification;
         match operation {
-            Operation::Prepare(token, classification) => Self::Prepare(name(token), classification),
+            Operation::Prepare(token, first) => Self::Prepare(name(token), judged(first)),
             Operation::Execute(token) => Self::Execute(name(token)),
             Operation::Deallocate(token) => Self::Deallocate(name(token)),
             Operation::DeallocateAll => Self::DeallocateAll,
             Operation::DiscardAll => Self::DiscardAll,
-            Operation::Declare(token, classification) => Self::Declare(name(token), classification),
+            Operation::Declare(token, first) => Self::Declare(name(token), judged(first)),
             Operation::Fetch(token) => Self::Fetch(name(token)),
             Operation::Close(token) => Self::Close(name(token)),
             Operation::CloseAll => Self::CloseAll,
@@ -138,7 +144,11 @@ pub fn named_operations(text: &[u8], encoding: ClientEncoding, mut each: impl Fn
         text,
         encoding,
         Vec::new,
-        |named, text, _, judged| named.extend(judged.operation.map(|operation| Named::of(operation, text))),
+        |named: &mut Vec<Named>, reading, _, judged| {
+            named.extend(
+                judged.operation.map(|operation| Named::of(operation, reading.text, reading.backslash)),
+            );
+        },
         |named| all.push(named),
     );
     let mut readings = all.into_iter();

@@ -12,16 +12,6 @@ use super::{
     words::Word,
 };
 
-/// Whether a token may begin a query.
-pub(super) fn begins_query(token: Token) -> bool {
-    token.kind == Kind::Open || matches!(token.word, Word::SELECT | Word::VALUES | Word::TABLE | Word::WITH)
-}
-
-/// Whether a token may begin what can be prepared, explained or copied (`PreparableStmt`).
-pub(super) fn begins_preparable(token: Token) -> bool {
-    begins_query(token) || matches!(token.word, Word::INSERT | Word::UPDATE | Word::DELETE | Word::MERGE)
-}
-
 /// Judges a query, or whatever else can be prepared.
 pub(super) fn preparable(walk: &mut Walk<'_>, until: Until) -> Judged {
     let found = query(walk, Level::Statement, until, Use::Run);
@@ -39,11 +29,11 @@ pub(super) fn prepare(walk: &mut Walk<'_>) -> Judged {
     if walk.take_kind(Kind::Open) {
         let _types = query(walk, Level::Inside, Until::Close, Use::Plan);
     }
-    if !walk.take(Word::AS) || !begins_preparable(walk.peek()) {
+    if !walk.take(Word::AS) || !walk.peek().begins_preparable() {
         return Judged::unknown(walk, "PREPARE");
     }
-    let prepared = preparable(walk, Until::Statement).classification;
-    if prepared.class == StatementClass::Unknown {
+    let prepared = walk.peek();
+    if preparable(walk, Until::Statement).classification.class == StatementClass::Unknown {
         return Judged::unknown(walk, "PREPARE");
     }
     Judged::pass(StatementClass::Session, "PREPARE", Effects::NONE).naming(Operation::Prepare(name, prepared))
@@ -80,18 +70,18 @@ pub(super) fn declare(walk: &mut Walk<'_>) -> Judged {
     let Some(name) = walk.take_name() else { return Judged::unknown(walk, "DECLARE CURSOR") };
     while !walk.take(Word::CURSOR) {
         if !matches!(
-            walk.bump().word,
+            walk.bump().word(),
             Word::NO | Word::SCROLL | Word::BINARY | Word::INSENSITIVE | Word::ASENSITIVE
         ) {
             return Judged::unknown(walk, "DECLARE CURSOR");
         }
     }
     let holds = walk.take(Word::WITH) || walk.take(Word::WITHOUT);
-    if holds != walk.take(Word::HOLD) || !walk.take(Word::FOR) || !begins_query(walk.peek()) {
+    if holds != walk.take(Word::HOLD) || !walk.take(Word::FOR) || !walk.peek().begins_query() {
         return Judged::unknown(walk, "DECLARE CURSOR");
     }
+    let declared = walk.peek();
     let mut judged = preparable(walk, Until::Statement);
-    let declared = judged.classification;
     if judged.classification.command.as_str() == "SELECT" {
         judged.classification.command = Command("DECLARE CURSOR");
     }
@@ -103,7 +93,7 @@ pub(super) fn fetch(walk: &mut Walk<'_>, command: &'static str) -> Judged {
     let mut last = Token::NONE;
     while !walk.at_end() {
         last = walk.bump();
-        if !last.is_name() && !matches!(last.kind, Kind::Number | Kind::Operator) {
+        if !last.is_name() && !matches!(last.kind(), Kind::Number | Kind::Operator) {
             return Judged::unknown(walk, command);
         }
     }

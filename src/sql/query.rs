@@ -27,35 +27,57 @@ pub(super) enum Until {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     /// The statement itself is INSERT, UPDATE, DELETE or MERGE.
-    main: Option<Command>,
+    main: Word,
     /// A WITH clause holds one of those.
     in_with: bool,
     into: bool,
-    lock: Option<Command>,
+    /// The word behind FOR that tells how rows are locked.
+    lock: Word,
     /// It goes on in a way that no rule knows.
     broken: bool,
     calls: Calls,
 }
 
+/// What the server calls a command that modifies rows, or locks them (`CreateCommandTag` in utility.c).
+const COMMANDS: &[(Word, &str, &str)] = &[
+    (Word::INSERT, "INSERT", ""),
+    (Word::UPDATE, "UPDATE", "SELECT FOR UPDATE"),
+    (Word::DELETE, "DELETE", ""),
+    (Word::MERGE, "MERGE", ""),
+    (Word::NO, "", "SELECT FOR NO KEY UPDATE"),
+    (Word::SHARE, "", "SELECT FOR SHARE"),
+    (Word::KEY, "", "SELECT FOR KEY SHARE"),
+];
+
 impl Found {
+    fn new(used: Use) -> Self {
+        let calls = Calls::new(used);
+        Self { main: Word::NONE, in_with: false, into: false, lock: Word::NONE, broken: false, calls }
+    }
+
     /// Why the query is no harmless one.
     pub(super) fn fault(&self) -> Option<(StatementClass, Command, Why)> {
+        let command = |found: Word| COMMANDS.iter().find(|(word, _, _)| *word == found);
         if self.broken {
             return Some((StatementClass::Unknown, Command("SELECT"), Why::UnknownForm("WITH")));
         }
-        let write = |command, why| Some((StatementClass::Write, command, why));
-        match *self {
-            Self { main: Some(command), .. } => write(command, Why::Command("changes rows")),
-            Self { in_with: true, .. } => write(Command("SELECT"), Why::DataModifyingWith),
-            Self { into: true, .. } => write(Command("SELECT INTO"), Why::SelectInto),
-            Self { lock: Some(command), .. } => write(command, Why::RowLock),
-            _ => self.calls.refused,
-        }
+        let (command, why) = if let Some((_, command, _)) = command(self.main) {
+            (*command, Why::Command("changes rows"))
+        } else if self.in_with {
+            ("SELECT", Why::DataModifyingWith)
+        } else if self.into {
+            ("SELECT INTO", Why::SelectInto)
+        } else if let Some((_, _, command)) = command(self.lock) {
+            (*command, Why::RowLock)
+        } else {
+            return self.calls.fault();
+        };
+        Some((StatementClass::Write, Command(command), why))
     }
 
     /// The same, but for what a query that is only planned does not do.
     pub(super) fn calls_only(&self) -> Self {
-        Self { main: None, in_with: false, into: false, lock: None, ..*self }
+        Self { main: Word::NONE, in_with: false, into: false, lock: Word::NONE, ..*self }
     }
 
     /// What its calls do to the session.
@@ -95,8 +117,6 @@ struct Reader<'w, 'a> {
 
 /// Reads a query.
 pub(super) fn query(walk: &mut Walk<'_>, first: Level, until: Until, used: Use) -> Found {
-    let found =
-        Found { main: None, in_with: false, into: false, lock: None, broken: false, calls: Calls::new(used) };
     let mut reader = Reader {
         walk,
         levels: Levels::new(),
@@ -104,7 +124,7 @@ pub(super) fn query(walk: &mut Walk<'_>, first: Level, until: Until, used: Use) 
         last: Last::Open,
         name: Token::NONE,
         qualifier: None,
-        found,
+        found: Found::new(used),
     };
     reader.read(until);
     reader.found
@@ -114,18 +134,18 @@ impl Reader<'_, '_> {
     fn read(&mut self, until: Until) {
         loop {
             let token = self.walk.peek();
-            if matches!(token.kind, Kind::Semicolon | Kind::End) {
+            if matches!(token.kind(), Kind::Semicolon | Kind::End) {
                 if until == Until::Close || !self.levels.is_empty() {
                     // Neither the end nor a semicolon may stand inside a query's parentheses.
                     self.walk.fail("a parenthesis does not close");
                 }
                 return;
             }
-            self.walk.bump();
+            self.walk.advance();
             if self.level != Level::Inside && self.begins(token) {
                 continue;
             }
-            match token.kind {
+            match token.kind() {
                 Kind::Word if self.last != Last::Dot && self.last != Last::As => self.word(token),
                 Kind::Word | Kind::Quoted | Kind::UnicodeName => self.name(token),
                 Kind::Dot => self.dot(),
@@ -178,17 +198,13 @@ impl Reader<'_, '_> {
     /// The first word of a statement.
     fn statement(&mut self, token: Token) {
         self.level = Level::Inside;
-        let command = match token.word {
-            Word::INSERT => "INSERT",
-            Word::UPDATE => "UPDATE",
-            Word::DELETE => "DELETE",
-            Word::MERGE => "MERGE",
-            _ => return,
-        };
-        if self.levels.is_empty() {
-            self.found.main.get_or_insert(Command(command));
-        } else {
+        if !matches!(token.word(), Word::INSERT | Word::UPDATE | Word::DELETE | Word::MERGE) {
+            return;
+        }
+        if !self.levels.is_empty() {
             self.found.in_with = true;
+        } else if self.found.main == Word::NONE {
+            self.found.main = token.word();
         }
     }
 
@@ -225,8 +241,8 @@ impl Reader<'_, '_> {
     /// An unquoted word where it is no label.
     fn word(&mut self, token: Token) {
         let locks = self.last == Last::For && self.level != Level::Lengths;
-        let before = if self.last == Last::Keyword { self.name.word } else { Word::NONE };
-        match (before, token.word) {
+        let before = if self.last == Last::Keyword { self.name.word() } else { Word::NONE };
+        match (before, token.word()) {
             (_, Word::NONE) => self.name(token),
             (_, Word::AS) => self.last = Last::As,
             (_, Word::FOR) => self.last = Last::For,
@@ -234,10 +250,7 @@ impl Reader<'_, '_> {
                 self.found.into = true;
                 self.last = Last::Open;
             }
-            (_, Word::UPDATE) if locks => self.lock("SELECT FOR UPDATE"),
-            (_, Word::NO) if locks => self.lock("SELECT FOR NO KEY UPDATE"),
-            (_, Word::SHARE) if locks => self.lock("SELECT FOR SHARE"),
-            (_, Word::KEY) if locks => self.lock("SELECT FOR KEY SHARE"),
+            (_, Word::UPDATE | Word::NO | Word::SHARE | Word::KEY) if locks => self.lock(token.word()),
             // Not reserved, yet no functions here.
             (Word::GROUP | Word::ORDER | Word::PARTITION, Word::BY)
             | (Word::TIME, Word::ZONE)
@@ -256,8 +269,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn lock(&mut self, command: &'static str) {
-        self.found.lock.get_or_insert(Command(command));
+    fn lock(&mut self, strength: Word) {
+        if self.found.lock == Word::NONE {
+            self.found.lock = strength;
+        }
         self.last = Last::Open;
     }
 
@@ -265,7 +280,7 @@ impl Reader<'_, '_> {
     fn name(&mut self, token: Token) {
         match self.last {
             Last::Dot => {
-                if self.walk.peek().kind != Kind::Open {
+                if self.walk.peek().kind() != Kind::Open {
                     self.found.calls.attribute(token, self.walk.text);
                 }
                 self.last = Last::Name;
@@ -294,11 +309,12 @@ impl Reader<'_, '_> {
     }
 
     fn open(&mut self) {
-        let opened = if matches!(self.last, Last::Name | Last::Keyword) {
-            self.found.calls.call(self.name, self.qualifier, self.walk)
-        } else {
-            Level::Fresh
-        };
+        let opened =
+            if self.last == Last::Name || (self.last == Last::Keyword && may_be_called(self.name.word())) {
+                self.found.calls.call(self.name, self.qualifier, self.walk)
+            } else {
+                Level::Fresh
+            };
         self.last = Last::Open;
         self.push(opened);
     }
@@ -320,4 +336,21 @@ impl Reader<'_, '_> {
         }
         self.last = Last::Operand;
     }
+}
+
+/// Whether a keyword may be the name of a function; of those that cannot only the common ones are listed.
+fn may_be_called(keyword: Word) -> bool {
+    !matches!(
+        keyword,
+        Word::IN
+            | Word::ON
+            | Word::VALUES
+            | Word::USING
+            | Word::EXISTS
+            | Word::AND
+            | Word::OR
+            | Word::NOT
+            | Word::FROM
+            | Word::SELECT
+    )
 }

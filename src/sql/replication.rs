@@ -95,7 +95,7 @@ fn goes_to_client(rest: &[u8], encoding: ClientEncoding) -> bool {
 
 fn names_no_server(options: &[u8]) -> bool {
     let mut walk = Walk::new(options, Backslash::Ordinary);
-    while walk.peek().kind != Kind::End {
+    while walk.peek().kind() != Kind::End {
         let token = walk.advance();
         let is_target =
             token.is_name() && folded(token, options).is_none_or(|name| name.as_bytes() == b"target");

@@ -19,7 +19,7 @@ fn pass(command: &'static str, effects: Effects) -> Judged {
 
 /// Whether the token makes the one before it a setting's name.
 fn assigns(token: Token) -> bool {
-    matches!(token.kind, Kind::Equals | Kind::Dot) || token.is(Word::TO) || token.is(Word::FROM)
+    matches!(token.kind(), Kind::Equals | Kind::Dot) || token.is(Word::TO) || token.is(Word::FROM)
 }
 
 /// Behind SET.
@@ -39,7 +39,7 @@ pub(super) fn set(walk: &mut Walk<'_>) -> Judged {
     if assigns(walk.peek_second()) {
         return assignment(walk);
     }
-    match walk.bump().word {
+    match walk.bump().word() {
         Word::TRANSACTION if walk.take(Word::SNAPSHOT) => constant_value(walk),
         Word::TRANSACTION => in_session(modes(walk, "SET", Effects::READ_ONLY_BLOCK)),
         Word::SESSION if walk.take(Word::CHARACTERISTICS) => {
@@ -86,7 +86,7 @@ fn constant_value(walk: &mut Walk<'_>) -> Judged {
 /// `name = value, …`
 fn assignment(walk: &mut Walk<'_>) -> Judged {
     let Some(which) = setting_name(walk) else { return Judged::unknown(walk, "SET") };
-    if walk.peek().kind != Kind::Equals && !assigns(walk.peek()) {
+    if walk.peek().kind() != Kind::Equals && !assigns(walk.peek()) {
         return Judged::unknown(walk, "SET");
     }
     walk.bump();
@@ -99,7 +99,7 @@ fn assignment(walk: &mut Walk<'_>) -> Judged {
     };
     while !walk.at_end() {
         let value = walk.bump();
-        if matches!(value.kind, Kind::Open | Kind::Close) {
+        if matches!(value.kind(), Kind::Open | Kind::Close) {
             return Judged::unknown(walk, "SET");
         }
     }
@@ -141,7 +141,7 @@ fn setting_name(walk: &mut Walk<'_>) -> Option<Setting> {
 
 /// Behind RESET.
 pub(super) fn reset(walk: &mut Walk<'_>) -> Judged {
-    match walk.peek().word {
+    match walk.peek().word() {
         Word::ALL => {
             walk.bump();
             return pass("RESET", RESETS_ALL).complete(walk);
@@ -168,12 +168,12 @@ const RESETS_ALL: Effects =
 
 /// Behind SHOW.
 pub(super) fn show(walk: &mut Walk<'_>) -> Judged {
-    let effects = match walk.peek().word {
+    let effects = match walk.peek().word() {
         Word::ALL => {
             walk.bump();
             Effects::NONE
         }
-        Word::TIME | Word::TRANSACTION | Word::SESSION if walk.peek_second().kind == Kind::Word => {
+        Word::TIME | Word::TRANSACTION | Word::SESSION if walk.peek_second().kind() == Kind::Word => {
             skip(walk);
             Effects::NONE
         }
@@ -189,7 +189,7 @@ pub(super) fn show(walk: &mut Walk<'_>) -> Judged {
 
 /// Behind DISCARD.
 pub(super) fn discard(walk: &mut Walk<'_>) -> Judged {
-    match walk.bump().word {
+    match walk.bump().word() {
         Word::ALL => pass("DISCARD ALL", RESETS_ALL | Effects::MAY_WRITE).naming(Operation::DiscardAll),
         // Dropping the session's temporary tables takes a transaction id.
         Word::TEMP | Word::TEMPORARY => pass("DISCARD TEMP", Effects::MAY_WRITE),

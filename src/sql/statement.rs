@@ -17,13 +17,13 @@ use super::{
 /// Judges the statement that the walk stands at, and goes to its end.
 pub(super) fn statement(walk: &mut Walk<'_>) -> Judged {
     let first = walk.peek();
-    if first.kind == Kind::Open
-        || matches!(first.word, Word::SELECT | Word::WITH | Word::VALUES | Word::TABLE)
+    if first.kind() == Kind::Open
+        || matches!(first.word(), Word::SELECT | Word::WITH | Word::VALUES | Word::TABLE)
     {
         return preparable(walk, Until::Statement);
     }
     walk.bump();
-    match first.word {
+    match first.word() {
         Word::BEGIN => begin(walk, "BEGIN"),
         Word::START => begin(walk, "START TRANSACTION"),
         Word::COMMIT => commit(walk, true),

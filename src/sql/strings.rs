@@ -9,23 +9,46 @@ pub(super) enum Continued<'a> {
     GoesOn(&'a [u8]),
 }
 
-/// From behind an opening quote to behind the closing one, and whether a backslash was met that escapes nothing.
-/// None if there is no closing quote. In bit strings a doubled quote is no quote but an end and a beginning.
-pub(super) fn past_string(inside: &[u8], kind: Kind) -> Option<(&[u8], bool)> {
+/// Where the first byte stands that is one of two, eight bytes at a glance.
+#[inline]
+fn find(text: &[u8], one: u8, other: u8) -> Option<usize> {
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // The high bit of every byte that is zero, and of none in front of the first such byte.
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let (one_each, other_each) = (LOW.wrapping_mul(u64::from(one)), LOW.wrapping_mul(u64::from(other)));
+    let (words, rest) = text.as_chunks::<8>();
+    let mut at = 0_usize;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ one_each) | zeros(word ^ other_each);
+        if found != 0 {
+            let byte = usize::try_from(found.trailing_zeros() >> 3).unwrap_or(0);
+            return Some(at.wrapping_add(byte));
+        }
+        at = at.wrapping_add(8);
+    }
+    rest.iter().position(|byte| *byte == one || *byte == other).map(|byte| at.wrapping_add(byte))
+}
+
+/// From behind an opening quote to behind the closing one, if there is one, and whether a backslash was met that escapes
+/// nothing. In bit strings a doubled quote is no quote but an end and a beginning.
+pub(super) fn past_string(inside: &[u8], kind: Kind) -> (Option<&[u8]>, bool) {
     let mut rest = inside;
     let mut backslash = false;
-    loop {
-        match rest {
+    while let Some(at) = find(rest, b'\'', b'\\') {
+        match rest.get(at..).unwrap_or_default() {
             [b'\'', b'\'', tail @ ..] if kind != Kind::Bits => rest = tail,
-            [b'\'', tail @ ..] => return Some((tail, backslash)),
-            [b'\\', _, tail @ ..] if kind == Kind::Escape => rest = tail,
-            [byte, tail @ ..] => {
-                backslash |= *byte == b'\\';
+            [b'\'', tail @ ..] => return (Some(tail), backslash),
+            [_, _, tail @ ..] if kind == Kind::Escape => rest = tail,
+            [_, tail @ ..] => {
+                backslash = true;
                 rest = tail;
             }
-            [] => return None,
+            [] => break,
         }
     }
+    (None, backslash)
 }
 
 /// Whether a string goes on: blanks and line comments with a newline among them, then a quote; after the newline a
@@ -49,7 +72,7 @@ pub(super) fn continued(behind: &[u8]) -> Continued<'_> {
 
 /// From a line comment's first dash to the newline or carriage return that ends it.
 pub(super) fn past_line_comment(comment: &[u8]) -> &[u8] {
-    let end = comment.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(comment.len());
+    let end = find(comment, b'\n', b'\r').unwrap_or(comment.len());
     comment.get(end..).unwrap_or_default()
 }
 
@@ -58,7 +81,8 @@ pub(super) fn past_block_comment(inside: &[u8]) -> Option<&[u8]> {
     let mut depth = 0_usize;
     let mut rest = inside;
     loop {
-        match rest {
+        let at = find(rest, b'*', b'/')?;
+        match rest.get(at..)? {
             [b'*', b'/', tail @ ..] => {
                 rest = tail;
                 match depth.checked_sub(1) {
@@ -77,10 +101,11 @@ pub(super) fn past_block_comment(inside: &[u8]) -> Option<&[u8]> {
 }
 
 /// From behind a double quote to behind the one that ends the identifier.
+#[inline]
 pub(super) fn past_quoted(inside: &[u8]) -> Option<&[u8]> {
     let mut rest = inside;
     loop {
-        let end = rest.iter().position(|byte| *byte == b'"')?;
+        let end = find(rest, b'"', b'"')?;
         rest = rest.get(end..)?;
         match rest {
             [b'"', b'"', tail @ ..] => rest = tail,
@@ -105,7 +130,7 @@ pub(super) fn past_dollar(from: &[u8]) -> Result<&[u8], &'static str> {
     let tag = dollar_tag(from).ok_or("a stray dollar")?;
     let mut rest = from.get(tag.len()..).unwrap_or_default();
     // A tag holds no dollar but its first and last byte, so no comparison reads past the next dollar: linear.
-    while let Some(at) = rest.iter().position(|byte| *byte == b'$') {
+    while let Some(at) = find(rest, b'$', b'$') {
         rest = rest.get(at..).unwrap_or_default();
         if let Some(behind) = rest.strip_prefix(tag) {
             return Ok(behind);
@@ -144,7 +169,7 @@ impl Short {
 pub(super) fn constant(token: Token, text: &[u8]) -> Option<Short> {
     let raw = token.of(text);
     let mut value = Short::EMPTY;
-    if token.kind == Kind::Dollar {
+    if token.kind() == Kind::Dollar {
         let tag = dollar_tag(raw)?.len();
         let end = raw.len().checked_sub(tag)?;
         raw.get(tag..end)?.iter().try_for_each(|byte| value.push(*byte))?;
@@ -165,9 +190,9 @@ pub(super) fn constant(token: Token, text: &[u8]) -> Option<Short> {
                 Continued::Ends => return Some(value),
                 Continued::GoesOn(next) => next,
             },
-            [b'\\', tail @ ..] if token.kind == Kind::Escape => backslash_escape(tail, &mut value)?,
-            [byte, tail @ ..] if token.kind == Kind::UnicodeText && *byte == token.escape => {
-                unicode_escape(tail, token.escape, &mut value)?
+            [b'\\', tail @ ..] if token.kind() == Kind::Escape => backslash_escape(tail, &mut value)?,
+            [byte, tail @ ..] if token.kind() == Kind::UnicodeText && *byte == token.escape() => {
+                unicode_escape(tail, token.escape(), &mut value)?
             }
             [byte, tail @ ..] => {
                 value.push(*byte)?;
@@ -222,4 +247,28 @@ pub(super) fn unicode_escape<'a>(from: &'a [u8], escape: u8, value: &mut Short) 
     let code = u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
     value.push(u8::try_from(code).ok().filter(u8::is_ascii)?)?;
     Some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_two_bytes_is_found_wherever_it_stands() {
+        for length in 0..40 {
+            for at in 0..length {
+                let mut text = vec![0x80; length];
+                assert_eq!(find(&text, b'\'', b'\\'), None);
+                text[at] = b'\\';
+                assert_eq!(find(&text, b'\'', b'\\'), Some(at));
+                text[length - 1] = b'\'';
+                assert_eq!(find(&text, b'\'', b'\\'), Some(at));
+                // The neighbours of a byte that is looked for must not be taken for it.
+                text.iter_mut().skip(at).for_each(|byte| *byte = b'\'' + 1);
+                assert_eq!(find(&text, b'\'', b'\\'), None);
+                text[at] = b'\'';
+                assert_eq!(find(&text, b'\'', b'\\'), Some(at));
+            }
+        }
+    }
 }

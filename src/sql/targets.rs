@@ -10,12 +10,12 @@ use super::{
 /// definition, each as the tokens of its name. It only describes: a name that looks like a command may be told too.
 pub(super) fn targets(walk: &mut Walk<'_>, mut each: impl FnMut(&[Token])) {
     let mut last = Token::NONE;
-    while walk.peek().kind != Kind::End {
+    while walk.peek().kind() != Kind::End {
         let token = walk.advance();
-        let begins = matches!(last.kind, Kind::End | Kind::Semicolon | Kind::Open | Kind::Close)
-            || matches!(last.word, Word::AS | Word::EXPLAIN | Word::ANALYZE | Word::VERBOSE);
-        let aims = match token.word {
-            Word::INTO => last.word != Word::AS && last.kind != Kind::Dot,
+        let begins = matches!(last.kind(), Kind::End | Kind::Semicolon | Kind::Open | Kind::Close)
+            || matches!(last.word(), Word::AS | Word::EXPLAIN | Word::ANALYZE | Word::VERBOSE);
+        let aims = match token.word() {
+            Word::INTO => last.word() != Word::AS && last.kind() != Kind::Dot,
             Word::FROM => last.is(Word::DELETE),
             Word::UPDATE | Word::TRUNCATE | Word::COPY => begins,
             Word::TABLE | Word::VIEW | Word::SEQUENCE | Word::INDEX => is_definition(last),
@@ -31,7 +31,7 @@ pub(super) fn targets(walk: &mut Walk<'_>, mut each: impl FnMut(&[Token])) {
 
 fn is_definition(last: Token) -> bool {
     matches!(
-        last.word,
+        last.word(),
         Word::CREATE
             | Word::ALTER
             | Word::DROP
@@ -49,7 +49,7 @@ fn is_definition(last: Token) -> bool {
 /// Words that may stand between a command and its table.
 fn is_noise(token: Token) -> bool {
     matches!(
-        token.word,
+        token.word(),
         Word::TABLE
             | Word::ONLY
             | Word::TEMP
@@ -68,7 +68,7 @@ fn name(walk: &mut Walk<'_>, each: &mut impl FnMut(&[Token])) -> bool {
     let mut parts = [first; 3];
     let mut length = 1_usize;
     for part in parts.iter_mut().skip(1) {
-        if walk.peek().kind != Kind::Dot || !walk.peek_second().is_name() {
+        if walk.peek().kind() != Kind::Dot || !walk.peek_second().is_name() {
             break;
         }
         walk.bump();

@@ -41,7 +41,7 @@ pub(super) fn modes(walk: &mut Walk<'_>, command: &'static str, read_only: Effec
     let mut effects = Effects::NONE;
     let mut read_write = false;
     loop {
-        let known = match walk.bump().word {
+        let known = match walk.bump().word() {
             Word::ISOLATION => walk.take(Word::LEVEL) && isolation_level(walk),
             Word::READ if walk.take(Word::ONLY) => {
                 effects |= read_only;
@@ -70,7 +70,7 @@ pub(super) fn modes(walk: &mut Walk<'_>, command: &'static str, read_only: Effec
 }
 
 fn isolation_level(walk: &mut Walk<'_>) -> bool {
-    match walk.bump().word {
+    match walk.bump().word() {
         Word::SERIALIZABLE => true,
         Word::REPEATABLE => walk.take(Word::READ),
         Word::READ => walk.take(Word::COMMITTED) || walk.take(Word::UNCOMMITTED),

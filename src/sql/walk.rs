@@ -22,6 +22,11 @@ impl<'a> Walk<'a> {
         Self { text, lexer, ahead, behind: 0 }
     }
 
+    /// A walk that begins at a token of a text that was walked before.
+    pub(super) fn at(text: &'a [u8], token: Token, backslash: Backslash) -> Self {
+        Self::new(text.get(token.start()..).unwrap_or_default(), backslash)
+    }
+
     /// The token that comes next.
     pub(super) fn peek(&self) -> Token {
         self.ahead
@@ -41,7 +46,7 @@ impl<'a> Walk<'a> {
     /// Takes the next token, be it a semicolon.
     pub(super) fn advance(&mut self) -> Token {
         let token = self.ahead;
-        self.behind = token.end;
+        self.behind = token.end();
         self.ahead = self.lexer.next();
         token
     }
@@ -57,7 +62,7 @@ impl<'a> Walk<'a> {
 
     /// Takes the next token if it is of this kind.
     pub(super) fn take_kind(&mut self, kind: Kind) -> bool {
-        let found = self.ahead.kind == kind;
+        let found = self.ahead.kind() == kind;
         if found {
             self.bump();
         }
@@ -69,9 +74,27 @@ impl<'a> Walk<'a> {
         self.ahead.is_name().then(|| self.bump())
     }
 
+    /// Goes behind the AS of CREATE … AS: the first outside parentheses that is no part of a name.
+    pub(super) fn take_as(&mut self) -> bool {
+        let mut depth = 0_usize;
+        let mut last = Kind::End;
+        while !self.at_end() {
+            let token = self.bump();
+            if token.kind() == Kind::Open {
+                depth = depth.wrapping_add(1);
+            } else if token.kind() == Kind::Close {
+                depth = depth.saturating_sub(1);
+            } else if depth == 0 && token.is(Word::AS) && last != Kind::Dot {
+                return true;
+            }
+            last = token.kind();
+        }
+        false
+    }
+
     /// Whether the statement is over.
     pub(super) fn at_end(&self) -> bool {
-        matches!(self.ahead.kind, Kind::Semicolon | Kind::End)
+        matches!(self.ahead.kind(), Kind::Semicolon | Kind::End)
     }
 
     /// The server rejects the whole text for this reason.

@@ -75,51 +75,45 @@ impl With {
         let word = |wanted: Word, then: Self| if token.is(wanted) { Step::Next(then) } else { Step::Broken };
         match self {
             // RECURSIVE may be a name itself: then AS or its columns follow.
-            Self::First if token.is(Word::RECURSIVE) => match next() {
-                Token { kind: Kind::Open, .. } | Token { word: Word::AS, .. } => Step::Next(Self::Named),
-                _ => Step::Next(Self::Name),
-            },
+            Self::First if token.is(Word::RECURSIVE) => {
+                let next = next();
+                let is_name = next.kind() == Kind::Open || next.is(Word::AS);
+                Step::Next(if is_name { Self::Named } else { Self::Name })
+            }
             Self::First | Self::Name => named(Self::Named),
-            Self::Named if token.kind == Kind::Open => Step::Open(Self::As),
+            Self::Named if token.kind() == Kind::Open => Step::Open(Self::As),
             Self::Named | Self::As => word(Word::AS, Self::Body),
-            Self::Body if token.kind == Kind::Open => Step::OpenBody,
+            Self::Body if token.kind() == Kind::Open => Step::OpenBody,
             Self::Body if token.is(Word::NOT) => Step::Next(Self::Body),
             Self::Body => word(Word::MATERIALIZED, Self::Body),
-            Self::Done | Self::Searched | Self::Cycled if token.kind == Kind::Comma => Step::Next(Self::Name),
+            Self::Done | Self::Searched | Self::Cycled if token.kind() == Kind::Comma => {
+                Step::Next(Self::Name)
+            }
             Self::Done if token.is(Word::SEARCH) => Step::Next(Self::Search),
             Self::Done | Self::Searched if token.is(Word::CYCLE) => Step::Next(Self::CycleColumn),
-            Self::Done | Self::Searched | Self::Cycled => match token {
-                Token { kind: Kind::Open, .. }
-                | Token {
-                    word:
-                        Word::SELECT
-                        | Word::VALUES
-                        | Word::TABLE
-                        | Word::INSERT
-                        | Word::UPDATE
-                        | Word::DELETE
-                        | Word::MERGE,
-                    ..
-                } => Step::Statement,
-                _ => Step::Broken,
-            },
+            Self::Done | Self::Searched | Self::Cycled
+                if token.begins_preparable() && !token.is(Word::WITH) =>
+            {
+                Step::Statement
+            }
+            Self::Done | Self::Searched | Self::Cycled => Step::Broken,
             Self::Search if token.is(Word::DEPTH) => Step::Next(Self::SearchFirst),
             Self::Search => word(Word::BREADTH, Self::SearchFirst),
             Self::SearchFirst => word(Word::FIRST, Self::SearchBy),
             Self::SearchBy => word(Word::BY, Self::SearchColumn),
             Self::SearchColumn => named(Self::SearchMore),
-            Self::SearchMore if token.kind == Kind::Comma => Step::Next(Self::SearchColumn),
+            Self::SearchMore if token.kind() == Kind::Comma => Step::Next(Self::SearchColumn),
             Self::SearchMore => word(Word::SET, Self::SearchSet),
             Self::SearchSet => named(Self::Searched),
             Self::CycleColumn => named(Self::CycleMore),
-            Self::CycleMore if token.kind == Kind::Comma => Step::Next(Self::CycleColumn),
+            Self::CycleMore if token.kind() == Kind::Comma => Step::Next(Self::CycleColumn),
             Self::CycleMore => word(Word::SET, Self::CycleSet),
             Self::CycleSet => named(Self::CycleTo),
             Self::CycleTo if token.is(Word::TO) => Step::Next(Self::CycleMark),
             Self::CycleTo => word(Word::USING, Self::CycleUsing),
             Self::CycleMark if token.is(Word::DEFAULT) => Step::Next(Self::CycleDefault),
             Self::CycleDefault if token.is(Word::USING) => Step::Next(Self::CycleUsing),
-            Self::CycleMark | Self::CycleDefault if token.kind == Kind::Open => Step::Open(self),
+            Self::CycleMark | Self::CycleDefault if token.kind() == Kind::Open => Step::Open(self),
             Self::CycleMark | Self::CycleDefault => Step::Next(self),
             Self::CycleUsing => named(Self::Cycled),
         }

@@ -109,6 +109,18 @@ const fn slot_of(first: u8, middle: u8, last: u8, length: usize) -> usize {
 }
 
 impl Word {
+    /// The keyword of that number.
+    #[inline]
+    pub(super) const fn numbered(number: u8) -> Self {
+        Self(number)
+    }
+
+    /// The keyword's number; 0 is none.
+    #[inline]
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
+
     /// The keyword that an unquoted word spells.
     pub(super) fn of(text: &[u8]) -> Self {
         let (Some(first), Some(last)) = (text.first(), text.last()) else { return Self::NONE };
@@ -123,12 +135,19 @@ impl Word {
             else {
                 return Self::NONE;
             };
-            if text.eq_ignore_ascii_case(spelling) {
+            if is_spelled(text, spelling) {
                 return Self(number);
             }
             slot = slot.wrapping_add(1) % SLOTS;
         }
     }
+}
+
+/// Whether a word is a keyword in any case. A spelling holds nothing but lower-case letters, and two bytes only become
+/// one of those by bit 0x20: the letter in either case.
+#[inline]
+fn is_spelled(text: &[u8], spelling: &[u8]) -> bool {
+    text.len() == spelling.len() && text.iter().zip(spelling).all(|(byte, letter)| byte | 0x20 == *letter)
 }
 
 #[cfg(test)]
@@ -139,6 +158,7 @@ mod tests {
     fn every_keyword_is_found_in_any_case_and_nothing_else_is() {
         assert_eq!(SPELLINGS.iter().map(|spelling| spelling.len()).max(), Some(LONGEST));
         assert!(SPELLINGS.is_sorted());
+        assert!(SPELLINGS.iter().all(|spelling| spelling.iter().all(u8::is_ascii_lowercase)));
         for (place, spelling) in SPELLINGS.iter().enumerate() {
             let word = Word::of(spelling);
             assert_eq!(usize::from(word.0), place + 1);

@@ -82,8 +82,8 @@ fn no_shape_of_a_text_brings_it_down() {
 
 #[test]
 fn the_limits_are_reached_and_kept() {
-    let many: String = (0..100).map(|n| format!("DELETE FROM t{n};")).collect();
-    assert_eq!(tables(&many).len(), DESCRIBE_TABLES);
+    let many: Vec<String> = (0..100).map(|n| format!("DELETE FROM t{n};")).collect();
+    assert_eq!(tables(&many.concat()).len(), DESCRIBE_TABLES);
     let long = format!("DELETE FROM \"{}\"", "ä".repeat(DESCRIBE_NAME));
     assert_eq!(tables(&long)[0].len(), DESCRIBE_NAME - 1);
     let padding = " ".repeat(DESCRIBE_TEXT);
