@@ -39,8 +39,12 @@ LIST
     only_in_other_versions
 } | LC_ALL=C sort -u >src/sql/functions.txt
 
-# Reserved words and "column name" keywords: gram.y takes none of them for the name of a function.
-ask "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'C')" "$@" | LC_ALL=C sort -u >src/sql/syntax_words.txt
+# Reserved words and "column name" keywords: gram.y takes none of them for the name of a function. ROLLUP and CUBE are
+# neither, but stand in GROUP BY.
+{
+    ask "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'C')" "$@"
+    printf '%s\n' rollup cube
+} | LC_ALL=C sort -u >src/sql/syntax_words.txt
 
 {
     # Not every setting is shown by pg_settings: role and session_authorization are not.

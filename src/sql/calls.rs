@@ -51,7 +51,9 @@ impl Calls {
                 (refused.class, Command(refused.command), Why::Function(&refused.function))
             }
             Refusal::SetConfig => (StatementClass::Session, Command("set_config()"), Why::SetConfigName),
-            Refusal::LargeObjectMode => (StatementClass::Write, Command("lo_open()"), Why::LargeObjectMode),
+            Refusal::LargeObjectMode => {
+                (StatementClass::Write, Command("lo_open(INV_WRITE)"), Why::LargeObjectMode)
+            }
         })
     }
 
@@ -113,7 +115,8 @@ impl Calls {
 
     /// `set_config(` passes only for a constant name on the list.
     fn set_config(&mut self, walk: Walk<'_>) {
-        let touched = match constant_argument(walk).map(|name| setting(name.as_bytes())) {
+        let name = constant_argument(walk).or_else(|| name_in_pg_settings(walk));
+        let touched = match name.map(|name| setting(name.as_bytes())) {
             Some(Setting::Harmless) => return,
             Some(Setting::ClientEncoding) => {
                 if self.used == Use::Run {
@@ -170,6 +173,24 @@ fn constant_argument(mut walk: Walk<'_>) -> Option<Short> {
         return None;
     }
     walk.take_kind(Kind::Comma).then_some(value)
+}
+
+/// The one setting's name that the rest of a statement lets `set_config` have, as `pg_dump` writes it:
+/// `set_config(name, 'value', false) FROM pg_settings WHERE name = 'setting'` (`set_restrict_relation_kind` in
+/// `pg_dump.c`: the setting is only made where the server has it). Whatever `pg_settings` is there, it can bring no
+/// other name.
+fn name_in_pg_settings(mut walk: Walk<'_>) -> Option<Short> {
+    let mut holds = walk.take(Word::NAME) && walk.take_kind(Kind::Comma) && walk.bump().is_string();
+    holds =
+        holds && walk.take_kind(Kind::Comma) && (walk.take_spelled(b"false") || walk.take_spelled(b"true"));
+    holds = holds && walk.take_kind(Kind::Close) && walk.take(Word::FROM);
+    if walk.take_spelled(b"pg_catalog") {
+        holds = holds && walk.take_kind(Kind::Dot);
+    }
+    holds = holds && walk.take_spelled(b"pg_settings") && walk.take_spelled(b"where");
+    holds = holds && walk.take(Word::NAME) && walk.take_kind(Kind::Equals);
+    let name = constant(walk.bump(), walk.text)?;
+    (holds && walk.at_end()).then_some(name)
 }
 
 /// `INV_WRITE` of libpq-fs.h.

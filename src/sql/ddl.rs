@@ -3,7 +3,7 @@
 use super::{
     class::{StatementClass, Why},
     effects::Effects,
-    judged::{Judged, skip, skip_routine},
+    judged::{Judged, Operation, skip, skip_routine},
     walk::Walk,
     words::Word,
 };
@@ -85,12 +85,18 @@ pub(super) fn define(walk: &mut Walk<'_>, verb: Verb) -> Judged {
         Verb::Alter => alter,
         Verb::Drop => drop,
     };
-    if verb == Verb::Create {
-        skip_routine_or_other(walk, words);
+    let mut as_execute = *walk;
+    let executes = command == "CREATE TABLE AS" && as_execute.take_as() && as_execute.take(Word::EXECUTE);
+    let judged = refuse(command);
+    if verb == Verb::Create && matches!(words, [Word::FUNCTION | Word::PROCEDURE]) {
+        skip_routine(walk);
     } else {
         skip(walk);
     }
-    refuse(command)
+    match as_execute.take_name() {
+        Some(name) if executes => judged.naming(Operation::Execute(name)),
+        _ => judged,
+    }
 }
 
 fn refuse(command: &'static str) -> Judged {
@@ -99,14 +105,6 @@ fn refuse(command: &'static str) -> Judged {
 
 fn stands(mut walk: Walk<'_>, words: &[Word]) -> bool {
     words.iter().all(|word| walk.take(*word))
-}
-
-fn skip_routine_or_other(walk: &mut Walk<'_>, words: &[Word]) {
-    if matches!(words, [Word::FUNCTION | Word::PROCEDURE]) {
-        skip_routine(walk);
-    } else {
-        skip(walk);
-    }
 }
 
 /// Behind GRANT or REVOKE: without ON it is about roles.

@@ -29,7 +29,7 @@ const WRITERS: &[(u32, &str)] = &[
     (764, "lo_import()"),
     (765, "lo_export()"),
     (767, "lo_import()"),
-    (LO_OPEN, "lo_open()"),
+    (LO_OPEN, "lo_open(INV_WRITE)"),
     (955, "lowrite()"),
     (957, "lo_creat()"),
     (964, "lo_unlink()"),

@@ -246,15 +246,12 @@ impl Fold {
     /// What a statement does to the transaction that the ones before it left.
     fn transaction(&mut self, statement: &Classification) {
         let effects = statement.effects;
+        if statement.verdict == Verdict::Refuse && effects.contains(Effects::TOUCHES_READ_ONLY) {
+            // Where it is not refused, as before a freeze, it may make the block read-write.
+            self.effects.remove(Effects::READ_ONLY_BLOCK);
+        }
         if effects.contains(Effects::ENDS) {
-            let mut gone = Effects::MAY_WRITE_SINCE_END | Effects::WRITES_SINCE_END | LEAVES;
-            let chains = effects.contains(Effects::CHAINS);
-            if !chains {
-                gone |= Effects::READ_ONLY_BLOCK;
-            }
-            self.effects.remove(gone);
-            self.effects |= if chains { Effects::LEAVES_OPEN } else { Effects::LEAVES_CLOSED };
-            (self.ended, self.subtransaction_ended) = (true, false);
+            self.end(effects.contains(Effects::CHAINS));
         } else if effects.contains(Effects::BEGINS) {
             self.effects.remove(LEAVES);
             self.effects |= Effects::LEAVES_OPEN;
@@ -269,6 +266,18 @@ impl Fold {
                 self.effects |= Effects::WORK_AFTER_SUBTRANSACTION_END;
             }
         }
+    }
+
+    fn end(&mut self, chains: bool) {
+        self.effects.remove(Effects::MAY_WRITE_SINCE_END | Effects::WRITES_SINCE_END | LEAVES);
+        if chains {
+            self.effects |= Effects::LEAVES_OPEN;
+        } else {
+            self.effects.remove(Effects::READ_ONLY_BLOCK);
+            self.effects |= Effects::LEAVES_CLOSED;
+        }
+        self.ended = true;
+        self.subtransaction_ended = false;
     }
 
     fn finish(&self) -> Classification {
@@ -295,6 +304,11 @@ const LEAVES: Effects = Effects::LEAVES_OPEN.union(Effects::LEAVES_CLOSED);
 /// Whether a statement would do something in the transaction it runs in: neither transaction control nor SET, RESET
 /// or SHOW.
 fn is_work(statement: &Classification) -> bool {
-    statement.class != StatementClass::Transaction
-        && !matches!(statement.command.as_str(), "SET" | "RESET" | "SHOW")
+    let only_sets = matches!(statement.command.as_str(), "SET" | "RESET" | "SHOW");
+    statement.class == StatementClass::Unknown
+        || (statement.class != StatementClass::Transaction && !only_sets)
 }
+
+#[cfg(test)]
+#[path = "message/tests.rs"]
+mod tests;

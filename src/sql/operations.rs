@@ -172,3 +172,7 @@ pub fn named_operations(text: &[u8], encoding: ClientEncoding, mut each: impl Fn
         }
     }
 }
+
+#[cfg(test)]
+#[path = "operations/tests.rs"]
+mod tests;

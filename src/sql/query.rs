@@ -338,7 +338,8 @@ impl Reader<'_, '_> {
     }
 }
 
-/// Whether a keyword may be the name of a function; of those that cannot only the common ones are listed.
+/// Whether a keyword may be the name of a function; of those that cannot only the common ones are listed, and
+/// OPERATOR, behind which gram.y takes a parenthesis for an operator's full name.
 fn may_be_called(keyword: Word) -> bool {
     !matches!(
         keyword,
@@ -352,5 +353,6 @@ fn may_be_called(keyword: Word) -> bool {
             | Word::NOT
             | Word::FROM
             | Word::SELECT
+            | Word::OPERATOR
     )
 }

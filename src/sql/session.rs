@@ -66,9 +66,6 @@ pub(super) fn set(walk: &mut Walk<'_>) -> Judged {
 fn in_session(mut judged: Judged) -> Judged {
     if judged.classification.class == StatementClass::Transaction {
         judged.classification.class = StatementClass::Session;
-        if judged.classification.why == Why::ReadWrite {
-            judged.classification.effects |= Effects::TOUCHES_READ_ONLY;
-        }
     }
     judged
 }

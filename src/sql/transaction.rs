@@ -63,7 +63,7 @@ pub(super) fn modes(walk: &mut Walk<'_>, command: &'static str, read_only: Effec
         }
     }
     if read_write {
-        Judged::refuse(StatementClass::Transaction, command, Why::ReadWrite).and(effects)
+        Judged::refuse(StatementClass::Transaction, command, Why::ReadWrite).and(Effects::TOUCHES_READ_ONLY)
     } else {
         pass(command, effects)
     }

@@ -60,6 +60,15 @@ impl<'a> Walk<'a> {
         found
     }
 
+    /// Takes the next token if it is this unquoted word, in any case.
+    pub(super) fn take_spelled(&mut self, word: &[u8]) -> bool {
+        let found = self.ahead.kind() == Kind::Word && self.ahead.of(self.text).eq_ignore_ascii_case(word);
+        if found {
+            self.bump();
+        }
+        found
+    }
+
     /// Takes the next token if it is of this kind.
     pub(super) fn take_kind(&mut self, kind: Kind) -> bool {
         let found = self.ahead.kind() == kind;
