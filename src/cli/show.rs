@@ -5,6 +5,7 @@ use crate::{
     control::{HoldsUp, Status},
     freeze::Phase,
 };
+use jiff::Timestamp;
 use serde_json::Value;
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -45,10 +46,10 @@ pub(super) fn status(status: &Status) -> String {
         line("by", by.clone());
     }
     if let Some(since) = status.since {
-        line("since", since.to_string());
+        line("since", instant(since));
     }
     if let Some(until) = status.until {
-        line("until", until.to_string());
+        line("until", instant(until));
     }
     if let Some(fault) = &status.start_fault {
         line("started frozen", fault.clone());
@@ -89,10 +90,17 @@ pub(super) fn status(status: &Status) -> String {
     lines.join("\n")
 }
 
+/// An instant as people read it: to the second.
+pub(super) fn instant(at: Timestamp) -> String {
+    format!("{at:.0}")
+}
+
 fn headline(status: &Status) -> String {
     let state = status.state.as_str();
     match (status.frozen_at, status.drain_timed_out) {
-        (Some(at), _) => format!("{state} (epoch {}, quiet through the proxy since {at})", status.epoch),
+        (Some(at), _) => {
+            format!("{state} (epoch {}, quiet through the proxy since {})", status.epoch, instant(at))
+        }
         (None, true) => format!("{state} (epoch {}; the drain time is over)", status.epoch),
         (None, false) => format!("{state} (epoch {})", status.epoch),
     }
@@ -122,13 +130,13 @@ pub(super) fn holding_up(who: &HoldsUp) -> String {
 }
 
 /// What was refused, the most frequent first.
-pub(super) fn refused(reply: &Value) -> String {
+pub(super) fn refused(reply: &Value, now: Timestamp) -> String {
     let entries = reply.get("refused").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     if entries.is_empty() {
         return "nothing has been refused since the start".into();
     }
     let field = |entry: &Value, name: &str| match entry.get(name) {
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => shorten(text, now),
         Some(Value::Array(items)) => items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
         Some(value) => value.to_string(),
         None => String::new(),
@@ -136,16 +144,22 @@ pub(super) fn refused(reply: &Value) -> String {
     let columns =
         ["count", "user", "database", "application", "client", "command", "tables", "first", "last"];
     let mut rows = vec![columns.map(str::to_uppercase).to_vec()];
-    rows.extend(entries.iter().map(|entry| columns.map(|name| shorten(&field(entry, name))).to_vec()));
+    rows.extend(entries.iter().map(|entry| columns.map(|name| clip(field(entry, name))).to_vec()));
     table(&rows)
 }
 
-/// Instants without their fraction; nothing wider than a column should be.
-fn shorten(text: &str) -> String {
-    let text = match text.split_once('.') {
-        Some((before, rest)) if rest.ends_with('Z') && before.contains('T') => format!("{before}Z"),
-        _ => text.to_owned(),
-    };
+/// An instant to the second, and today's without the day.
+fn shorten(text: &str, now: Timestamp) -> String {
+    let Ok(at) = text.parse::<Timestamp>() else { return text.to_owned() };
+    let (at, today) = (instant(at), instant(now));
+    match (at.split_once('T'), today.split_once('T')) {
+        (Some((day, hour)), Some((today, _))) if day == today => hour.to_owned(),
+        _ => at,
+    }
+}
+
+/// Nothing wider than a column should be.
+fn clip(text: String) -> String {
     if text.chars().count() > 40 { format!("{}…", text.chars().take(39).collect::<String>()) } else { text }
 }
 
@@ -161,4 +175,21 @@ fn table(rows: &[Vec<String>]) -> String {
         text.push('\n');
     }
     text.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_table_of_the_refused_fits_a_terminal_and_tells_todays_hours_only() {
+        let now = "2026-11-20T12:00:00Z".parse().unwrap();
+        let entry = json!({"count": 84, "user": "shop", "database": "shop", "application": "shop-app",
+            "client": "127.0.0.1", "command": "INSERT", "tables": ["orders", "jobs"],
+            "first": "2026-11-19T23:59:59.5Z", "last": "2026-11-20T11:59:59.123456789Z"});
+        let text = refused(&json!({ "refused": [entry] }), now);
+        let cells = "84     shop  shop      shop-app     127.0.0.1  INSERT   orders,jobs  2026-11-19T23:59:59Z  11:59:59Z";
+        assert_eq!(text.lines().nth(1), Some(cells));
+    }
 }

@@ -4,7 +4,7 @@ use super::{
     args::{FreezeArgs, Reach, RefusedArgs, StatusArgs, ThawArgs},
     client::Client,
     error::{CliError, Exit},
-    show::{holding_up, out, progress, refused as show_refused, say, status as show_status},
+    show::{holding_up, instant, out, progress, refused as show_refused, say, status as show_status},
     when::until,
 };
 use crate::{
@@ -128,10 +128,9 @@ fn tell_freeze(exit: Exit, status: &Status, epoch: u64, as_json: bool) -> Result
         return out(&json!(status).to_string());
     }
     if exit == Exit::Done {
-        let at = status.frozen_at.map_or_else(String::new, |at| format!(" since {at}"));
-        out(&format!(
-            "frozen (epoch {epoch}){at}: no write passes, and nothing that could still write is running"
-        ))?;
+        let at = status.frozen_at.map_or_else(String::new, |at| format!(" since {}", instant(at)));
+        out(&format!("frozen (epoch {epoch}){at}"))?;
+        out("no write passes, and nothing that could still write is running")?;
         return out("the server itself was not checked: what goes round the proxy is not seen");
     }
     if exit == Exit::NotInTime && status.state == Phase::Draining {
@@ -201,6 +200,6 @@ pub async fn status(args: StatusArgs, caller: &Caller) -> Result<Exit, CliError>
 /// The proxy can't be reached.
 pub async fn refused(args: RefusedArgs, caller: &Caller) -> Result<Exit, CliError> {
     let reply: Value = caller.client(&args.reach).get("/v1/refused").await?;
-    out(&if args.reach.json { reply.to_string() } else { show_refused(&reply) })?;
+    out(&if args.reach.json { reply.to_string() } else { show_refused(&reply, caller.now.timestamp()) })?;
     Ok(Exit::Done)
 }
