@@ -3,7 +3,7 @@
 use clap::Parser as _;
 use frostgate::{
     app::{self, AppError, Start},
-    cli::{self, Caller, Cli, CliError, Command, Exit},
+    cli::{self, Caller, Cli, CliError, Command, DemoError, Exit},
 };
 use std::{
     env,
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 enum Failure {
     Cli(CliError),
     App(AppError),
+    Demo(DemoError),
 }
 
 impl Failure {
@@ -37,6 +38,7 @@ impl Failure {
         match self {
             Self::Cli(error) => error,
             Self::App(error) => error,
+            Self::Demo(error) => error,
         }
     }
 
@@ -45,6 +47,7 @@ impl Failure {
             Self::Cli(error) => error.exit(),
             Self::App(AppError::Listen { .. } | AppError::State(_)) => Exit::Usage,
             Self::App(AppError::System { .. }) => Exit::Failure,
+            Self::Demo(error) => error.exit(),
         }
     }
 }
@@ -58,6 +61,12 @@ impl From<CliError> for Failure {
 impl From<AppError> for Failure {
     fn from(error: AppError) -> Self {
         Self::App(error)
+    }
+}
+
+impl From<DemoError> for Failure {
+    fn from(error: DemoError) -> Self {
+        Self::Demo(error)
     }
 }
 
@@ -100,6 +109,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
         Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
+        Command::Demo { keep } => remote(cli::demo(keep)),
     }
 }
 
@@ -107,8 +117,8 @@ fn list(addresses: &[frostgate::config::Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// A verb that speaks to a running proxy.
-fn remote(verb: impl Future<Output = Result<Exit, CliError>>) -> Result<Exit, Failure> {
+/// A verb that speaks to a running proxy, or starts one.
+fn remote<E: Into<Failure>>(verb: impl Future<Output = Result<Exit, E>>) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    Ok(runtime.map_err(CliError::from)?.block_on(verb)?)
+    runtime.map_err(CliError::from)?.block_on(verb).map_err(Into::into)
 }

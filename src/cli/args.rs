@@ -31,6 +31,12 @@ pub enum Command {
     Refused(RefusedArgs),
     /// Tell what a statement is, what a frozen proxy does with it, and why.
     Explain(ExplainArgs),
+    /// Play the whole story on this machine, with a throw-away PostgreSQL.
+    Demo {
+        /// Leave the proxy and the server running, and tell how to play with them and how to stop them.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Read a configuration file and tell everything that is wrong with it.
     CheckConfig {
         /// The file.

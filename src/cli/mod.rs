@@ -2,6 +2,7 @@
 
 pub mod args;
 mod client;
+mod demo;
 mod error;
 mod explain;
 mod settings;
@@ -10,6 +11,7 @@ mod verbs;
 mod when;
 
 pub use args::{Cli, Command};
+pub use demo::{DemoError, demo};
 pub use error::{CliError, Exit};
 pub use explain::explain;
 pub use settings::{check_config, serve_config};
