@@ -172,6 +172,39 @@ fn every_metric_that_the_rules_and_their_tests_name_is_on_the_page_of_a_frozen_p
     }
 }
 
+/// A row of `docs/METRICS.md` for each metric of the page: name, type, labels, help.
+fn told(page: &str) -> BTreeSet<[String; 4]> {
+    let of = |kind: &str, name: &str| {
+        let prefix = format!("# {kind} {name} ");
+        page.lines().find_map(|line| line.strip_prefix(&prefix)).unwrap_or_default().to_owned()
+    };
+    let labels = |name: &str| {
+        let samples = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{'));
+        let labels = samples
+            .flat_map(|sample| sample.split("=\"").collect::<Vec<_>>().split_last().unwrap().1.to_vec());
+        let label = |text: &str| format!("`{}`", text.rsplit([',', '{']).next().unwrap());
+        labels.map(label).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ")
+    };
+    let names = frostgate::observe::metrics::ALL.map(|(name, _)| name);
+    names
+        .map(|name| [format!("`{name}`"), of("TYPE", name), labels(name), of("HELP", name)])
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn the_page_on_metrics_tells_each_with_its_type_its_labels_and_its_help() {
+    let proxy = Proxy::start();
+    proxy.freeze();
+    let document = fs::read_to_string(deploy().join("../../docs/METRICS.md")).unwrap();
+    let rows = document.lines().filter(|line| line.starts_with("| `frostgate_"));
+    let cells = |row: &str| {
+        let cells: Vec<String> = row.split('|').skip(1).take(4).map(|cell| cell.trim().to_owned()).collect();
+        <[String; 4]>::try_from(cells).unwrap()
+    };
+    assert_eq!(rows.map(cells).collect::<BTreeSet<_>>(), told(&proxy.whole_page()));
+}
+
 #[test]
 fn promtool_finds_no_fault_with_the_page_of_a_running_proxy() {
     if !has_promtool() {

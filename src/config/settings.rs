@@ -2,7 +2,7 @@
 //! once.
 
 use super::{
-    conninfo::Conninfo,
+    conninfo::{Conninfo, SslMode},
     error::{ConfigError, Fault},
     raw::{OneOrMany, RawConfig},
     values::Address,
@@ -158,6 +158,14 @@ fn upstream(text: Option<&str>) -> Result<Conninfo, String> {
             return Err(format!("{key}: each client brings its own; leave it out"));
         }
     }
+    if matches!(info.ssl_mode, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) {
+        // Plain text where encryption was demanded would be the worst answer.
+        return Err(
+            "sslmode: TLS to the server is not spoken yet; use a Unix socket or a tunnel, and prefer or \
+                    weaker"
+                .into(),
+        );
+    }
     Ok(info)
 }
 
@@ -193,6 +201,15 @@ mod tests {
             "refusal.sqlstate",
         ];
         assert_eq!(keys, expected);
+    }
+
+    #[test]
+    fn encryption_that_can_not_be_had_is_no_silent_plain_text() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = check(&format!("upstream = 'host=h sslmode={mode}'")).unwrap_err().to_string();
+            assert!(error.contains("upstream: sslmode: TLS to the server is not spoken yet"), "{error}");
+        }
+        assert!(check("upstream = 'host=h sslmode=prefer'").is_ok());
     }
 
     #[test]

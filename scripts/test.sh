@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Everything that holds the project, in the order in which it fails soonest. Sees to what it needs first.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { # name, then the command
+    local name=$1 began=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    printf -- '-- %s: %s s\n' "$name" "$((SECONDS - began))"
+}
+
+document() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet; }
+
+step 'set-up' scripts/setup.sh rust cc postgres promtool
+export PATH="$PATH:$PWD/.cache/prometheus/usr/bin"
+# What is missing from here on is a failure, not a reason to skip.
+export FROSTGATE_TEST_TOOLS=required
+
+step 'formatting and lints' scripts/lint.sh
+# The alert rules are among these: tests/prometheus.rs runs promtool.
+step 'tests' cargo test --locked
+step 'documentation' document
+step 'fuzz targets build' scripts/fuzz.sh build
+step 'demo' cargo run --locked --quiet -- demo
+printf '\nall of it held, in %s s\n' "$SECONDS"
