@@ -1,6 +1,6 @@
 # `make demo` and `make test` see to all that they need. The others take what is there.
 
-.PHONY: demo test check lint fmt doc fuzz deny
+.PHONY: demo test check lint fmt doc torture fuzz deny
 
 # The whole story on this machine, in half a minute.
 demo:
@@ -23,7 +23,14 @@ fmt:
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
 
-# Each fuzz target for a minute: needs a nightly Rust.
+# The instant of the freeze under writers of every style, with kills, for as long as you like:
+# make torture SECONDS=600 SEED=1
+SECONDS ?= 60
+torture:
+	FROSTGATE_TORTURE_SECONDS=$(SECONDS) FROSTGATE_TORTURE_SEED=$(SEED) \
+		cargo test --locked --test torture -- --nocapture
+
+# Each fuzz target for a minute.
 fuzz:
 	@scripts/fuzz.sh run
 
