@@ -36,6 +36,7 @@ fn policy(found: &Classification) -> Option<String> {
         | Why::SelectInto
         | Why::RowLock
         | Why::ExplainAnalyze
+        | Why::Loophole
         | Why::ServerFile
         | Why::Unreadable(_)
         | Why::UnknownStatement

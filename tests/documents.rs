@@ -72,7 +72,7 @@ fn every_flag_of_serve_is_explained_with_its_variable() {
         match row {
             Some(cells) => assert_eq!((&cells[1], &cells[2]), (&flag, &variable), "{id}"),
             None => {
-                assert!(document.contains(&format!("`{flag}`")) && document.contains(&variable), "{flag}")
+                assert!(document.contains(&format!("`{flag}`")) && document.contains(&variable), "{flag}");
             }
         }
     }

@@ -3,6 +3,7 @@
 
 mod error;
 mod file;
+mod loopholes;
 mod pids;
 mod roster;
 mod server;

@@ -1,18 +1,25 @@
 //! What is known of the server behind the proxy: whether it is one server or a pooler, its version, its identity,
-//! which databases have login triggers, and which of its sessions a process before this one left behind. Sessions
+//! which databases have login triggers and loopholes, and which of its sessions a process before this one left behind. Sessions
 //! ask, by a question that is put together here, and what they are answered is learned here.
 
-use crate::freeze::Epoch;
+use super::loopholes;
+use crate::{
+    freeze::{Epoch, Gate},
+    sql::Loopholes,
+};
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
 
 /// Databases that are remembered; what is beyond is asked anew each time.
 const DATABASES_LIMIT: usize = 10_000;
+/// While frozen a database is asked anew when so many seconds have passed and a session comes: what runs by the
+/// maintenance listener may make loopholes and triggers.
+const ASKED_ANEW: u64 = 10;
 /// The version since which there are login triggers. Source: manual, "Event Triggers", PostgreSQL 17.
 const LOGIN_TRIGGERS: u32 = 17;
 
@@ -32,11 +39,14 @@ struct Inner {
     orphans: Vec<u32>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Database {
     /// Behind which gate it was asked last.
     asked: Epoch,
+    /// When, in seconds since 1970.
+    asked_at: u64,
     has_login_triggers: bool,
+    loopholes: Arc<Loopholes>,
 }
 
 /// What a session shall ask.
@@ -104,17 +114,24 @@ impl ServerKnowledge {
 
     /// What a session of that database should ask now, if anything. The first that is told shall do it: the
     /// others of the same database, behind the same gate, are told nothing.
-    pub fn question(&self, database: &str, gate: Epoch) -> Option<Question> {
+    pub fn question(&self, database: &str, gate: Gate, now: u64) -> Option<Question> {
         let mut inner = self.lock();
-        let known = inner.databases.get(database).copied();
-        let is_new = known.is_none_or(|known| known.asked < gate);
+        let known = inner.databases.get(database).cloned();
+        let is_new = known.as_ref().is_none_or(|known| {
+            let is_old = gate.is_shut() && now.saturating_sub(known.asked_at) >= ASKED_ANEW;
+            known.asked < gate.epoch || is_old
+        });
         if !is_new && inner.orphans.is_empty() && inner.is_pooler.is_some() {
             return None;
         }
         if known.is_some() || inner.databases.len() < DATABASES_LIMIT {
             // Until it is answered, a trigger may be there.
-            let has_login_triggers = known.is_none_or(|known| known.has_login_triggers);
-            inner.databases.insert(database.into(), Database { asked: gate, has_login_triggers });
+            let has_login_triggers = known.as_ref().is_none_or(|known| known.has_login_triggers);
+            let loopholes = known.map_or_else(Arc::default, |known| known.loopholes);
+            inner.databases.insert(
+                database.into(),
+                Database { asked: gate.epoch, asked_at: now, has_login_triggers, loopholes },
+            );
         }
         drop(inner);
         Some(self.ask())
@@ -162,6 +179,29 @@ impl ServerKnowledge {
         Some(Learned { is_pooler })
     }
 
+    /// What a session of that database asks when it was answered the other question.
+    pub fn ask_loopholes(&self) -> Question {
+        Question { sql: loopholes::question() }
+    }
+
+    /// Whether it was an answer about loopholes, and other ones than were known: then sessions must take note.
+    /// `None`: it was the answer to another question.
+    pub fn learn_loopholes(&self, database: &str, answer: &[u8]) -> Option<bool> {
+        let found = loopholes::read(answer)?;
+        let mut inner = self.lock();
+        let Some(known) = inner.databases.get_mut(database) else { return Some(false) };
+        let differs = *known.loopholes != found;
+        if differs {
+            known.loopholes = Arc::new(found);
+        }
+        Some(differs)
+    }
+
+    /// The loopholes of a database, as far as they are known.
+    pub fn loopholes(&self, database: &str) -> Arc<Loopholes> {
+        self.lock().databases.get(database).map_or_else(Arc::default, |known| Arc::clone(&known.loopholes))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Each change above leaves it whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
@@ -171,19 +211,48 @@ impl ServerKnowledge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::freeze::Phase;
+
+    fn gate(epoch: u64) -> Gate {
+        Gate { epoch: Epoch(epoch), phase: Phase::Open, edition: 0 }
+    }
 
     #[test]
     fn one_session_asks_for_each_database_and_gate() {
         let server = ServerKnowledge::default();
         server.learn_version("18.4");
         assert!(server.may_have_login_triggers("a"), "nobody knows");
-        assert!(server.question("a", Epoch(0)).unwrap().sql.contains("dathasloginevt"));
+        assert!(server.question("a", gate(0), 0).unwrap().sql.contains("dathasloginevt"));
         assert_eq!(server.learn("a", 7, "7 f", |_| false), Some(Learned { is_pooler: false }));
         assert!(!server.may_have_login_triggers("a"));
-        assert_eq!(server.question("a", Epoch(0)), None);
-        assert!(server.question("b", Epoch(0)).is_some());
-        assert!(server.question("a", Epoch(1)).is_some(), "a trigger may have been made since");
-        assert_eq!(server.question("a", Epoch(1)), None);
+        assert_eq!(server.question("a", gate(0), 0), None);
+        assert!(server.question("b", gate(0), 0).is_some());
+        assert!(server.question("a", gate(1), 0).is_some(), "a trigger may have been made since");
+        assert_eq!(server.question("a", gate(1), 0), None);
+    }
+
+    #[test]
+    fn loopholes_are_told_when_they_are_others_than_before() {
+        let server = ServerKnowledge::default();
+        server.question("a", gate(0), 0);
+        assert_eq!(server.learn_loopholes("a", b"7 f"), None);
+        assert_eq!(server.learn_loopholes("a", b"loopholes"), Some(false));
+        assert_eq!(server.learn_loopholes("a", b"loopholes\nwf_reset"), Some(true));
+        server.question("a", gate(1), 0);
+        assert!(!server.loopholes("a").is_empty(), "until it was asked anew");
+        assert_eq!(server.learn_loopholes("a", b"loopholes\nwf_reset"), Some(false));
+        assert!(server.loopholes("b").is_empty());
+    }
+
+    #[test]
+    fn behind_a_shut_gate_a_database_is_asked_anew_after_a_while() {
+        let server = ServerKnowledge::default();
+        let shut = Gate { phase: Phase::Frozen, ..gate(1) };
+        assert!(server.question("a", shut, 100).is_some());
+        server.learn("a", 7, "7 f", |_| false);
+        assert_eq!(server.question("a", shut, 109), None);
+        assert!(server.question("a", shut, 110).is_some());
+        assert_eq!(server.question("a", gate(1), 1000), None, "not while open");
     }
 
     #[test]
@@ -199,12 +268,12 @@ mod tests {
         let server = ServerKnowledge::default();
         server.learn_version("15.18 (Debian 15.18-0+deb12u1)");
         server.set_orphans(vec![11, 12, 13]);
-        assert!(server.question("a", Epoch(0)).unwrap().sql.contains("'{11,12,13}'"));
+        assert!(server.question("a", gate(0), 0).unwrap().sql.contains("'{11,12,13}'"));
         server.learn("a", 7, "7 false 11 13", |pid| pid == 13);
         assert_eq!(server.orphans(), [11], "13 is a session of our own by now");
-        assert!(server.question("a", Epoch(0)).is_some());
+        assert!(server.question("a", gate(0), 0).is_some());
         server.learn("a", 7, "7 false", |_| false);
-        assert_eq!(server.question("a", Epoch(0)), None);
+        assert_eq!(server.question("a", gate(0), 0), None);
         assert!(!server.may_have_login_triggers("anything"), "there are none before 17");
     }
 }

@@ -61,6 +61,16 @@ impl Switch {
         gate
     }
 
+    /// What sessions judge by has changed, though the state has not: all look anew.
+    pub fn renew(&self) {
+        let held = self.lock();
+        let gate = self.gate();
+        let renewed = Gate { edition: gate.edition.wrapping_add(1), ..gate };
+        self.gate.store(renewed.pack(), Ordering::SeqCst);
+        drop(held);
+        self.roster.wake_all();
+    }
+
     /// Something that a drain waits for may have happened. Cheap if nobody waits.
     pub fn stir(&self) {
         self.stirred.notify_waiters();

@@ -1,6 +1,7 @@
 //! Sockets: login, relay, cancel, the way to the server. Thin: an `async fn` here moves bytes or waits; what a
 //! message means is decided in `session`.
 
+mod asking;
 mod cancel;
 mod error;
 mod farewell;

@@ -79,6 +79,8 @@ pub struct Relay {
     pub(super) server_is_shut: bool,
     pub(super) was_cancelled: bool,
     pub(super) ends: bool,
+    /// One answer has come, and there is more to ask.
+    pub(super) asks_on: bool,
     pub(super) reported: Option<Report>,
 }
 
@@ -93,10 +95,11 @@ pub(super) enum Step {
 
 impl Relay {
     /// A session that has logged in.
-    pub fn new(worker: Rc<Worker>, record: Arc<SessionRecord>, session: Session, ends: Ends) -> Self {
+    pub fn new(worker: Rc<Worker>, record: Arc<SessionRecord>, mut session: Session, ends: Ends) -> Self {
         let gate = worker.shared.switch.gate();
         let words = worker.words(gate);
         let who = &record.identity;
+        session.set_loopholes(&worker.shared.server.loopholes(&who.database));
         let labels = worker.shared.labels.labels(&who.database, &who.user, &record.application());
         let Ends { client: (client, from_client), server: (server, from_server) } = ends;
         Self {
@@ -117,6 +120,7 @@ impl Relay {
             server_is_shut: false,
             was_cancelled: false,
             ends: false,
+            asks_on: false,
             reported: None,
             worker,
         }
@@ -188,6 +192,7 @@ impl Relay {
         if gate != self.gate {
             self.gate = gate;
             self.words = self.worker.words(gate);
+            self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
         }
     }
 
@@ -274,6 +279,7 @@ impl Relay {
             let (who, application) = (Arc::clone(&self.record), self.record.application());
             self.worker.shared.watch.tell(Seen { who, application, what });
         }
+        self.ask_on(cx, output);
     }
 
     /// Tells how the session stands, if that has changed.
@@ -290,31 +296,6 @@ impl Relay {
         }
     }
 
-    /// If anything is to be asked of the server, and nobody has been told to yet, this session asks it.
-    fn ask(&mut self, tools: &mut Tools) -> Result<(), NetError> {
-        let database = &self.record.identity.database;
-        if let Some(question) = self.worker.shared.server.question(database, self.gate.epoch) {
-            self.session.ask(&question.sql, &mut tools.output)?;
-        }
-        Ok(())
-    }
-
-    /// What the server answered; tells whether it turned out to be a pooler.
-    fn learn(&mut self, answer: &[u8]) -> bool {
-        let who = &self.record.identity;
-        let process_id = who.cancel_key.as_ref().map_or(0, |key| key.process_id);
-        let roster = self.worker.shared.switch.roster();
-        let text = String::from_utf8_lossy(answer);
-        let learned =
-            self.worker.shared.server.learn(&who.database, process_id, &text, |pid| roster.has_process(pid));
-        self.worker.shared.switch.stir();
-        let is_pooler = learned.is_some_and(|learned| learned.is_pooler);
-        if is_pooler {
-            self.session.give_up_fence();
-        }
-        is_pooler
-    }
-
     /// Asks the server to cancel what runs, once.
     fn cancel(&mut self) {
         if let (false, Some(key)) = (self.was_cancelled, self.record.identity.cancel_key.clone()) {
@@ -326,7 +307,7 @@ impl Relay {
         }
     }
 
-    fn end(&mut self, why: &str) {
+    pub(super) fn end(&mut self, why: &str) {
         self.tell_fatal(SqlState::ADMIN_SHUTDOWN, why);
         self.ends = true;
     }

@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     freeze::Gate,
-    sql::{ClientEncoding, Effects},
+    sql::{ClientEncoding, Effects, Loopholes},
     wire::{TransactionStatus, WireError, frame::Rows, startup::Replication},
 };
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 /// What is known of a session when it has logged in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,6 +108,8 @@ pub struct Session {
     /// What is to be asked of the server, and whether that is under way.
     pub(super) question: Option<Box<str>>,
     pub(super) last_command: &'static str,
+    /// Of its database; none while that is known to have none.
+    pub(super) loopholes: Option<Arc<Loopholes>>,
 }
 
 /// Which names a change is about.
@@ -151,6 +153,7 @@ impl Session {
             wants_rollback: false,
             question: None,
             last_command: "",
+            loopholes: None,
         };
         session.look_ahead();
         session
@@ -228,6 +231,17 @@ impl Session {
             self.question = Some(sql.into());
         }
         self.advance(out)
+    }
+
+    /// The loopholes of the session's database. What was prepared or declared before may name a new one.
+    pub fn set_loopholes(&mut self, loopholes: &Arc<Loopholes>) {
+        let known = Some(loopholes).filter(|loopholes| !loopholes.is_empty());
+        if self.loopholes.as_ref() == known {
+            return;
+        }
+        self.loopholes = known.cloned();
+        self.statements.distrust();
+        self.portals.distrust();
     }
 
     /// The session turns out to have a pooler behind it: a setting would stay behind in a session of others.

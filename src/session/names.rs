@@ -50,6 +50,23 @@ impl From<NamedOperation<'_>> for Operation {
     }
 }
 
+impl Operation {
+    /// The same, in a text that names a loophole of the database.
+    pub(super) fn through_loophole(self) -> Self {
+        match self {
+            Self::Prepare(name, classification) => Self::Prepare(name, classification.through_loophole()),
+            Self::Declare(name, classification) => Self::Declare(name, classification.through_loophole()),
+            other @ (Self::Execute(_)
+            | Self::Fetch(_)
+            | Self::Deallocate(_)
+            | Self::DeallocateAll
+            | Self::DiscardAll
+            | Self::Close(_)
+            | Self::CloseAll) => other,
+        }
+    }
+}
+
 impl Prepared {
     /// What stands under a name that nobody knows.
     pub(super) fn unknown() -> Self {
@@ -183,6 +200,17 @@ impl Names {
             slot.confirmed = None;
             !slot.is_void()
         });
+    }
+
+    /// What passed may be a loophole by what is known now: what could write through a function is unknown until it
+    /// is defined anew.
+    pub(super) fn distrust(&mut self) {
+        let slots = self.unnamed.as_deref_mut().into_iter().chain(self.named.values_mut());
+        let all =
+            slots.flat_map(|slot| [&mut slot.confirmed, &mut slot.latest, &mut slot.strictest]).flatten();
+        for prepared in all.filter(|known| known.classification.effects.contains(Effects::MAY_WRITE)) {
+            prepared.classification = both(prepared.classification, Classification::UNKNOWN_NAME);
+        }
     }
 
     /// A message that nobody could read has been forwarded; from now on no name is known.

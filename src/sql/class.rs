@@ -103,6 +103,8 @@ pub enum Why {
     ExplainAnalyze,
     /// A function that writes, or acts, past read-only mode.
     Function(&'static FunctionName),
+    /// Names a function or a table of its database that is known to write past read-only mode.
+    Loophole,
     /// `set_config` whose setting is not a constant on the list.
     SetConfigName,
     /// `lo_open` whose mode is not provably read-only.
@@ -132,6 +134,8 @@ impl fmt::Display for Why {
             Self::RowLock => to.write_str("locks rows, and a row lock is written into the row"),
             Self::ExplainAnalyze => to.write_str("EXPLAIN ANALYZE runs what it explains"),
             Self::Function(function) => write!(to, "calls {}, which {}", function.name, function.reason),
+            Self::Loophole => to
+                .write_str("names a function or a table of this database that can write past read-only mode"),
             Self::SetConfigName => {
                 to.write_str("calls set_config for a setting that is not a harmless constant")
             }

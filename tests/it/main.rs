@@ -10,6 +10,7 @@ mod drain;
 mod durable;
 mod fence;
 mod freeze;
+mod loopholes;
 mod names;
 mod relay;
 mod support;
