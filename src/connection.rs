@@ -4,8 +4,8 @@ use crate::{
     control::Operator,
     fleet::{Entrance, Identity, Place, SessionRecord},
     net::{
-        Ending, Ends, Greeting, LoggedIn, LoginWay, NetError, Peer, Relay, Stream, Worker, farewell, greet,
-        log_in, send_cancel, turn_away,
+        Ending, Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Stream,
+        Worker, farewell, greet, log_in, send_cancel, tell, turn_away,
     },
     session::{FenceKind, Role, Session, SessionSettings},
     sql::ClientEncoding,
@@ -85,24 +85,25 @@ impl Connection {
     }
 
     async fn log_in(&self, client: &mut Stream) -> Result<Option<AtServer>, NetError> {
-        let (mut message, from_client) = match greet(client).await? {
+        let shared = &self.worker.shared;
+        let (mut message, from_client, end_point) = match greet(client, shared.doorway.as_deref()).await? {
             Greeting::Nothing => return Ok(None),
             Greeting::Cancel(key) => {
                 self.cancel(&key).await;
                 return Ok(None);
             }
-            Greeting::Session(message, from_client) => (message, from_client),
+            Greeting::Session(message, from_client, end_point) => (message, from_client, end_point),
         };
-        let shared = &self.worker.shared;
         let connected = shared.upstream.connect().await;
         self.operator.note_upstream(connected.is_ok());
         if connected.is_err() {
             shared.server.forget();
         }
-        let (mut server, place) = connected?;
+        let (server, place) = connected?;
         let way = self.login_way(&mut message);
-        let spoken = (from_client, way);
-        let Some(login) = log_in(client, &mut server, &message, spoken).await? else {
+        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: true };
+        let logged_in = self.log_in_either_way(client, (server, place), &message, relayed).await?;
+        let Some((login, server, place)) = logged_in else {
             self.operator.note_login(false);
             return Ok(None);
         };
@@ -112,6 +113,32 @@ impl Connection {
         }
         let is_fenced = matches!(way, LoginWay::Fenced { .. });
         Ok(Some(AtServer { server, place, message, login, is_fenced }))
+    }
+
+    /// Where `sslmode` leaves it open whether the server's leg is encrypted, and the server has no entry in
+    /// `pg_hba.conf` for the one, the other is tried, as libpq does.
+    async fn log_in_either_way(
+        &self,
+        client: &mut Stream,
+        (mut server, place): (Stream, Place),
+        message: &StartupMessage,
+        relayed: Relayed<'_>,
+    ) -> Result<Option<(LoggedIn, Stream, Place)>, NetError> {
+        let (way, end_point) = (relayed.way, relayed.end_point.clone());
+        let (answer, from_client) = match log_in(client, &mut server, message, relayed).await? {
+            LoginOutcome::LoggedIn(login) => return Ok(Some((login, server, place))),
+            LoginOutcome::Refused => return Ok(None),
+            LoginOutcome::NotThisWay(answer, from_client) => (answer, from_client),
+        };
+        let Some((mut server, place)) = self.worker.shared.upstream.connect_otherwise(&place).await else {
+            tell(client, &answer).await;
+            return Ok(None);
+        };
+        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: false };
+        match log_in(client, &mut server, message, relayed).await? {
+            LoginOutcome::LoggedIn(login) => Ok(Some((login, server, place))),
+            LoginOutcome::Refused | LoginOutcome::NotThisWay(..) => Ok(None),
+        }
     }
 
     /// A login trigger writes before any fence could be put up in the session. Behind a shut gate the login itself
@@ -158,7 +185,13 @@ impl Connection {
             | NetError::LoginTimeout { .. }
             | NetError::Unreachable { .. }
             | NetError::RepeatedRequest
-            | NetError::Session(_) => turn_away(client, error.sql_state(), &error.client_text(), "").await,
+            | NetError::Handshake { .. }
+            | NetError::PlainBehindRequest
+            | NetError::NotEncrypted
+            | NetError::ChannelBinding
+            | NetError::Session(_) => {
+                turn_away(client, error.sql_state(), &error.client_text(), error.remedy()).await;
+            }
         }
     }
 

@@ -15,4 +15,6 @@ pub mod net;
 pub mod observe;
 pub mod session;
 pub mod sql;
+pub mod tls;
+pub mod trust;
 pub mod wire;

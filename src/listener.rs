@@ -2,10 +2,10 @@
 //! worker that has least to do.
 
 use crate::{
-    config::Address,
+    config::{Address, Limits},
     connection::Accepted,
     fleet::Entrance,
-    net::{Stream, turn_away},
+    net::{Stream, tune, turn_away},
     wire::backend::SqlState,
 };
 use std::{
@@ -97,12 +97,14 @@ pub struct Desks {
     workers: Vec<Desk>,
     all: Arc<AtomicUsize>,
     limit: usize,
+    keepalive: Option<Duration>,
 }
 
 impl Desks {
     /// Workers that may have so many connections between them.
-    pub fn new(desks: Vec<Desk>, limit: usize) -> Self {
-        Self { workers: desks, all: Arc::default(), limit }
+    pub fn new(desks: Vec<Desk>, limits: &Limits) -> Self {
+        let (limit, keepalive) = (limits.max_connections, limits.keepalive);
+        Self { workers: desks, all: Arc::default(), limit, keepalive }
     }
 
     /// A place at the worker that has least to do.
@@ -188,7 +190,8 @@ impl Door {
         loop {
             let accepted = match &self {
                 Self::Tcp(listener) => listener.accept().await.map(|(stream, client)| {
-                    let tuned = stream.set_nodelay(true).and_then(|()| stream.into_std()).map(Socket::Tcp);
+                    let tuned = tune(&stream, desks.keepalive);
+                    let tuned = tuned.and_then(|()| stream.into_std()).map(Socket::Tcp);
                     (tuned, Some(client))
                 }),
                 Self::Unix(listener) => {

@@ -10,8 +10,8 @@ use std::{
 
 /// Ground floor first. Modules that share a row may not name each other.
 const FLOORS: &[&[&str]] = &[
-    &["wire", "sql", "freeze", "config"],
-    &["session", "fleet"],
+    &["wire", "sql", "freeze", "config", "trust"],
+    &["session", "fleet", "tls"],
     &["observe"],
     &["net"],
     &["control"],
@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["main", "lib"],
 ];
 /// These decide; they never touch the world.
-const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session"];
+const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "trust"];
 const WORLD: &[&str] = &[
     "tokio",
     "std::net",
@@ -46,8 +46,13 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
     ("prometheus", &["observe"]),
     ("rustix", &["fleet", "cli", "listener", "app"]),
+    ("rustls", &["tls", "net"]),
+    ("rustls_native_certs", &["tls"]),
+    ("rustls_pki_types", &["trust"]),
+    ("rustls_webpki", &["trust"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
     ("serde_json", &["fleet", "observe", "control", "connection", "cli", "app"]),
+    ("sha2", &["trust"]),
     ("sqlparser", &["sql"]),
     (
         "thiserror",
@@ -58,6 +63,8 @@ const GUESTS: &[(&str, &[&str])] = &[
             "config",
             "session",
             "fleet",
+            "trust",
+            "tls",
             "observe",
             "net",
             "control",
@@ -69,9 +76,13 @@ const GUESTS: &[(&str, &[&str])] = &[
     ),
     ("tokio", &["fleet", "observe", "net", "control", "connection", "cli", "listener", "app", "main"]),
     ("tokio_postgres", &["cli"]),
+    ("tokio_rustls", &["net"]),
     ("toml", &["config"]),
-    ("tracing", &["fleet", "observe", "net", "control", "connection", "listener", "app"]),
+    ("tracing", &["fleet", "tls", "observe", "net", "control", "connection", "listener", "app"]),
     ("tracing_subscriber", &["app"]),
+    // The name that rustls_webpki goes by in code.
+    ("webpki", &["trust"]),
+    ("x509_cert", &["trust"]),
 ];
 /// Lines of a file, its inline tests left out. Above this a file is more than one thing.
 const FILE_LINES: usize = 400;

@@ -19,6 +19,9 @@ pub enum AppError {
     /// The state directory can't be used.
     #[error("state_dir")]
     State(#[from] crate::fleet::StoreError),
+    /// A file that TLS needs is no good.
+    #[error("can't speak TLS")]
+    Tls(#[from] crate::tls::TlsError),
     /// The operating system would not give something.
     #[error("can't {what}")]
     System {

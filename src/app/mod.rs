@@ -19,6 +19,7 @@ use crate::{
     listener::{Desks, Door},
     net::{Shared, Upstream},
     observe::{Audit, LabelBook, Watch, WorkerCounters},
+    tls::Doorway,
 };
 use clock::now;
 use std::{
@@ -90,7 +91,10 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     server.set_orphans(orphans);
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
-    let upstream = Arc::new(Upstream::new(config.upstream.clone(), config.limits.connect_timeout));
+    let limits = &config.limits;
+    let upstream = Upstream::new(config.upstream.clone(), limits.connect_timeout, limits.keepalive)?;
+    let upstream = Arc::new(upstream);
+    let doorway = config.tls.clone().map(Doorway::new).transpose()?.map(Arc::new);
     let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let counters: Vec<Arc<WorkerCounters>> = (0..threads).map(|_| Arc::default()).collect();
     let operator = Arc::new(Operator::new(OperatorParts {
@@ -108,12 +112,13 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         server: Arc::clone(&server),
     }));
     let pids = Arc::new(pids);
-    let shared = Shared { config: Arc::clone(&config), switch, watch, labels, upstream, server, pids };
+    let shared =
+        Shared { config: Arc::clone(&config), switch, watch, labels, upstream, doorway, server, pids };
     let desks = workers::start_workers(&shared, &operator, counters)?;
     let mut tasks = JoinSet::new();
     tell_started(&operator, &opened, &shared);
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
-    let desks = Desks::new(desks, config.limits.max_connections);
+    let desks = Desks::new(desks, &config.limits);
     for (door, entrance) in entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance))) {
         drop(tasks.spawn(door.run(entrance, desks.clone())));
     }
@@ -122,7 +127,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(tasks.spawn(watching::watch_relays(Arc::clone(&operator), seen)));
     drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&operator), shared.clone())));
     operator.resume();
-    signals::until_stopped(&operator).await?;
+    signals::until_stopped(&operator, &shared).await?;
     tracing::info!("stopping");
     // New connections first, then those that are idle; what is busy has until the time limit.
     tasks.shutdown().await;

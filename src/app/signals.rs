@@ -1,12 +1,16 @@
 //! What the process is told by signals.
 
 use super::error::AppError;
-use crate::control::{DrainOptions, FreezeCall, Operator, ThawCall};
+use crate::{
+    control::{DrainOptions, FreezeCall, Operator, ThawCall},
+    net::Shared,
+    tls::TlsError,
+};
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Signals: SIGUSR1 freezes, SIGUSR2 thaws, SIGHUP reloads, SIGTERM and SIGINT stop. Stopping never thaws.
-pub(super) async fn until_stopped(operator: &Arc<Operator>) -> Result<(), AppError> {
+pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> Result<(), AppError> {
     let listen =
         |kind| signal(kind).map_err(|source| AppError::System { what: "listen for signals", source });
     let (mut freeze, mut thaw) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
@@ -34,9 +38,30 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>) -> Result<(), AppErr
                     tracing::error!(%error, "SIGUSR2");
                 }
             }
-            _ = reload.recv() => tracing::info!("nothing is reloaded: certificates and exceptions are not configured"),
+            _ = reload.recv() => reload_files(operator, shared),
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
     }
+}
+
+/// Reads certificates and keys again. What is no good stays as it was, and is told.
+fn reload_files(operator: &Operator, shared: &Shared) {
+    let tell = |what: &str, reloaded: Result<(), TlsError>| {
+        let problem = reloaded.err().map(|error| chain(&error));
+        match &problem {
+            None => tracing::info!(what, "reloaded"),
+            Some(problem) => tracing::error!(what, problem, "not reloaded: what was there before stays"),
+        }
+        operator.tell("reloaded", serde_json::json!({ "what": what, "problem": problem }));
+    };
+    tell("upstream", shared.upstream.reload());
+    if let Some(doorway) = &shared.doorway {
+        tell("tls", doorway.reload());
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -96,6 +96,9 @@ pub enum CliError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A file that TLS needs is no good.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
     /// A file can't be read.
     #[error("can't read {}", path.display())]
     File {
@@ -116,7 +119,7 @@ impl CliError {
         match self {
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::Refused { exit, .. } => *exit,
-            Self::Usage { .. } | Self::Config(_) | Self::File { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::File { .. } => Exit::Usage,
             Self::Answer { .. } | Self::Stdio(_) => Exit::Failure,
         }
     }

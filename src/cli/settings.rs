@@ -1,7 +1,10 @@
 //! From what was typed, the environment and the file to a configuration.
 
 use super::{args::ServeArgs, error::CliError};
-use crate::config::{Config, Overrides, RawConfig};
+use crate::{
+    config::{Config, Overrides, RawConfig},
+    tls::{Doorway, ServerTls},
+};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -28,12 +31,15 @@ pub fn serve_config(args: ServeArgs, default_state_dir: PathBuf) -> Result<Confi
     Ok(Config::check(raw.overridden_by(said), default_state_dir)?)
 }
 
-/// Looks at a file alone.
+/// Looks at a file, and at the certificates that it names.
 ///
 /// # Errors
 /// It can't be read, or something in it is wrong: all faults at once.
 pub fn check_config(path: &Path, default_state_dir: PathBuf) -> Result<Config, CliError> {
-    Ok(Config::check(read(path)?, default_state_dir)?)
+    let config = Config::check(read(path)?, default_state_dir)?;
+    drop(ServerTls::new(&config.upstream)?);
+    drop(config.tls.clone().map(Doorway::new).transpose()?);
+    Ok(config)
 }
 
 fn read(path: &Path) -> Result<RawConfig, CliError> {

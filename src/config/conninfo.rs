@@ -1,7 +1,12 @@
 //! libpq's connection strings: `key=value` pairs and URLs. Source: manual, "Connection Strings" and
 //! "Parameter Key Words"; `conninfo_parse` and `conninfo_uri_parse` in `fe-connect.c`.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use super::tls::TlsVersion;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Hosts that one connection string may name.
 pub(super) const HOSTS_LIMIT: usize = 64;
@@ -79,6 +84,8 @@ pub struct Conninfo {
     pub ssl_key: Option<PathBuf>,
     /// `sslnegotiation=direct`.
     pub ssl_direct: bool,
+    /// `ssl_min_protocol_version`.
+    pub ssl_min_version: TlsVersion,
     /// `connect_timeout`; none means the configuration's limit.
     pub connect_timeout: Option<Duration>,
 }
@@ -136,6 +143,7 @@ struct Found {
     ssl_cert: Option<PathBuf>,
     ssl_key: Option<PathBuf>,
     ssl_direct: bool,
+    ssl_min_version: TlsVersion,
     connect_timeout: Option<Duration>,
 }
 
@@ -155,6 +163,10 @@ impl Given {
             "sslcert" => found.ssl_cert = Some(value.into()),
             "sslkey" => found.ssl_key = Some(value.into()),
             "sslnegotiation" => found.ssl_direct = ssl_negotiation(&value)?,
+            "ssl_min_protocol_version" => {
+                found.ssl_min_version =
+                    TlsVersion::parse(&value).map_err(|problem| format!("{key}: {problem}"))?;
+            }
             "connect_timeout" => {
                 let seconds: u64 = value
                     .parse()
@@ -168,7 +180,7 @@ impl Given {
                 return Err(format!(
                     "{key}: not a keyword that is supported here; known are host, hostaddr, port, user, \
                      password, dbname, application_name, sslmode, sslrootcert, sslcert, sslkey, \
-                     sslnegotiation, connect_timeout, gssencmode (but require)"
+                     sslnegotiation, ssl_min_protocol_version, connect_timeout, gssencmode (but require)"
                 ));
             }
         }
@@ -178,7 +190,7 @@ impl Given {
     fn check(self) -> Result<Conninfo, String> {
         let hosts = self.hosts()?;
         let found = self.found;
-        let ssl_mode = found.ssl_mode.unwrap_or_default();
+        let ssl_mode = ssl_mode_with(found.ssl_mode, found.ssl_root_cert.as_deref())?;
         if found.ssl_direct && matches!(ssl_mode, SslMode::Disable | SslMode::Allow | SslMode::Prefer) {
             return Err("sslnegotiation: direct needs sslmode require or stronger".into());
         }
@@ -196,6 +208,7 @@ impl Given {
             ssl_cert: found.ssl_cert,
             ssl_key: found.ssl_key,
             ssl_direct: found.ssl_direct,
+            ssl_min_version: found.ssl_min_version,
             connect_timeout: found.connect_timeout,
         })
     }
@@ -265,6 +278,23 @@ fn ssl_mode(value: &str) -> Result<SslMode, String> {
     })
 }
 
+/// What root certificates ask of the mode. Source: manual, `sslrootcert`: with `system` the mode is `verify-full`
+/// by default, and a weaker one is an error. libpq would look for a file in the user's home; a proxy is told.
+fn ssl_mode_with(given: Option<SslMode>, roots: Option<&Path>) -> Result<SslMode, String> {
+    let is_system = roots.is_some_and(|path| path == Path::new("system"));
+    match given {
+        None if is_system => Ok(SslMode::VerifyFull),
+        Some(mode) if is_system && mode != SslMode::VerifyFull => {
+            Err("sslmode: with sslrootcert=system it must be verify-full: anybody can have a certificate"
+                .into())
+        }
+        Some(SslMode::VerifyCa | SslMode::VerifyFull) if roots.is_none() => {
+            Err("sslrootcert: verify-ca and verify-full need a file of root certificates, or system".into())
+        }
+        given => Ok(given.unwrap_or_default()),
+    }
+}
+
 fn ssl_negotiation(value: &str) -> Result<bool, String> {
     match value {
         "postgres" => Ok(false),
@@ -283,9 +313,8 @@ mod tests {
 
     #[test]
     fn both_forms_say_the_same() {
-        let pairs =
-            Conninfo::parse("host=db.internal port = 5433 sslmode='verify-full' user='a b\\'c'").unwrap();
-        let uri = Conninfo::parse("postgresql://a%20b%27c@db.internal:5433/?sslmode=verify-full").unwrap();
+        let pairs = Conninfo::parse("host=db.internal port = 5433 sslmode='require' user='a b\\'c'").unwrap();
+        let uri = Conninfo::parse("postgresql://a%20b%27c@db.internal:5433/?sslmode=require").unwrap();
         assert_eq!(pairs, uri);
         assert_eq!(pairs.hosts, [tcp("db.internal", 5433)]);
         assert_eq!(pairs.user.as_deref(), Some("a b'c"));
@@ -305,6 +334,13 @@ mod tests {
     }
 
     #[test]
+    fn the_machines_own_roots_ask_for_the_strictest_mode() {
+        let info = Conninfo::parse("host=h sslrootcert=system").unwrap();
+        assert_eq!(info.ssl_mode, SslMode::VerifyFull);
+        assert_eq!(Conninfo::parse("host=h").unwrap().ssl_mode, SslMode::Prefer);
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         let info = Conninfo::parse("host=h user=u password=secret").unwrap();
         assert!(!format!("{info:?} {info}").contains("secret"));
@@ -320,6 +356,9 @@ mod tests {
             ("host=h sslmode=yes", "sslmode:"),
             ("host=h sslnegotiation=direct", "sslnegotiation:"),
             ("host=h sslcert=/x", "sslcert:"),
+            ("host=h sslmode=verify-ca", "sslrootcert:"),
+            ("host=h sslmode=require sslrootcert=system", "sslmode:"),
+            ("host=h ssl_min_protocol_version=SSLv3", "ssl_min_protocol_version:"),
             ("host=h gssencmode=require", "gssencmode:"),
             ("host=h fallback=1", "fallback:"),
             ("host=h connect_timeout=soon", "connect_timeout:"),

@@ -6,10 +6,12 @@ mod conninfo_text;
 mod error;
 mod raw;
 mod settings;
+mod tls;
 mod values;
 
 pub use conninfo::{Conninfo, Host, SslMode};
 pub use error::{ConfigError, Fault};
 pub use raw::{Overrides, RawConfig};
 pub use settings::{Config, DEFAULT_HTTP, DEFAULT_LISTEN, Limits, RefusalTexts};
+pub use tls::{ClientCertificate, TlsPolicy, TlsSettings, TlsVersion};
 pub use values::{Address, parse_duration};

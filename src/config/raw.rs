@@ -26,6 +26,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub(super) limits: RawLimits,
     #[serde(default)]
+    pub(super) tls: RawTls,
+    #[serde(default)]
     pub(super) refusal: RawRefusal,
     #[serde(default)]
     pub(super) audit: RawAudit,
@@ -40,6 +42,19 @@ pub(super) struct RawLimits {
     pub(super) login_timeout_ms: Option<u64>,
     pub(super) connect_timeout_ms: Option<u64>,
     pub(super) shutdown_timeout_ms: Option<u64>,
+    pub(super) keepalive_ms: Option<u64>,
+}
+
+/// `[tls]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawTls {
+    pub(super) mode: Option<String>,
+    pub(super) cert: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) client_ca: Option<String>,
+    pub(super) client_certificate: Option<String>,
+    pub(super) min_version: Option<String>,
 }
 
 /// `[refusal]`

@@ -2,12 +2,13 @@
 //! once.
 
 use super::{
-    conninfo::{Conninfo, SslMode},
+    conninfo::Conninfo,
     error::{ConfigError, Fault},
-    raw::{OneOrMany, RawConfig},
+    raw::{OneOrMany, RawConfig, RawLimits},
+    tls::TlsSettings,
     values::Address,
 };
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 /// Where clients connect by default.
 pub const DEFAULT_LISTEN: &str = "127.0.0.1:6440";
@@ -15,6 +16,7 @@ pub const DEFAULT_LISTEN: &str = "127.0.0.1:6440";
 pub const DEFAULT_HTTP: &str = "127.0.0.1:6441";
 /// Threads that relay; more than this no machine needs.
 const THREADS_LIMIT: u64 = 1024;
+const DAY_MS: u64 = 86_400_000;
 
 /// See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub struct Config {
     pub advertise_read_only: bool,
     /// How much, how long.
     pub limits: Limits,
+    /// TLS to clients; none: they are spoken to in plain text.
+    pub tls: Option<TlsSettings>,
     /// What a refusal says beside the operator's words.
     pub refusal: RefusalTexts,
     /// How often a refused statement of one shape, application and user is logged.
@@ -58,6 +62,8 @@ pub struct Limits {
     pub connect_timeout: Duration,
     /// From SIGTERM to the end.
     pub shutdown_timeout: Duration,
+    /// A silent TCP connection is asked for a sign of life after this; none: never.
+    pub keepalive: Option<Duration>,
 }
 
 /// What a refusal says beside the operator's words.
@@ -99,26 +105,16 @@ impl Config {
             text => address("http", text.unwrap_or(DEFAULT_HTTP)),
         };
         let upstream = upstream(raw.upstream.as_deref()).map_err(|problem| fault("upstream", problem));
-        let mut bounded = |key: &str, value: Option<u64>, default: u64, least: u64, most: u64| {
-            let value = value.unwrap_or(default);
-            if !(least..=most).contains(&value) {
-                fault(key, format!("expected {least} to {most}, got {value}"));
-            }
-            value
-        };
-        let raw_limits = raw.limits;
-        let threads = raw.threads.map(|n| bounded("threads", Some(n), 1, 1, THREADS_LIMIT));
-        let connections = bounded("limits.max_connections", raw_limits.max_connections, 10_000, 1, 1_000_000);
-        let statement =
-            bounded("limits.max_statement_bytes", raw_limits.max_statement_bytes, 16 << 20, 1 << 10, 1 << 29);
-        let mut time = |key: &str, value, default| bounded(key, value, default, 1, 86_400_000);
-        let login = time("limits.login_timeout_ms", raw_limits.login_timeout_ms, 60_000);
-        let connect = time("limits.connect_timeout_ms", raw_limits.connect_timeout_ms, 10_000);
-        let shutdown = time("limits.shutdown_timeout_ms", raw_limits.shutdown_timeout_ms, 30_000);
-        let audit = time("audit.interval_ms", raw.audit.interval_ms, 60_000);
+        let mut bounds = Bounds(Vec::new());
+        let threads = raw.threads.map(|n| bounds.check("threads", Some(n), 1, 1..=THREADS_LIMIT));
+        let limits = Limits::check(&raw.limits, &mut bounds);
+        let audit_interval = bounds.time("audit.interval_ms", raw.audit.interval_ms, 60_000);
+        faults.extend(bounds.0);
+        let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let sql_state = raw.refusal.sqlstate.unwrap_or_else(|| "25006".into());
         if sql_state.len() != 5 || !sql_state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
-            fault("refusal.sqlstate", format!("expected five digits or capital letters, got {sql_state:?}"));
+            let problem = format!("expected five digits or capital letters, got {sql_state:?}");
+            faults.push(Fault::new("refusal.sqlstate", problem));
         }
         let (Ok(upstream), true) = (upstream, faults.is_empty()) else {
             return Err(ConfigError::Faults(faults));
@@ -133,17 +129,48 @@ impl Config {
             http,
             threads: threads.and_then(|n| usize::try_from(n).ok()),
             advertise_read_only: raw.advertise_read_only.unwrap_or(false),
-            limits: Limits {
-                max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
-                max_statement: u32::try_from(statement).unwrap_or(u32::MAX),
-                login_timeout: Duration::from_millis(login),
-                connect_timeout: Duration::from_millis(connect),
-                shutdown_timeout: Duration::from_millis(shutdown),
-            },
+            limits,
+            tls,
             refusal: RefusalTexts { sql_state, hint: raw.refusal.hint },
-            audit_interval: Duration::from_millis(audit),
+            audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),
         })
+    }
+}
+
+/// Numbers, and the faults that are found in them.
+struct Bounds(Vec<Fault>);
+
+impl Bounds {
+    fn check(&mut self, key: &str, value: Option<u64>, default: u64, range: RangeInclusive<u64>) -> u64 {
+        let value = value.unwrap_or(default);
+        if !range.contains(&value) {
+            let (least, most) = range.into_inner();
+            self.0.push(Fault::new(key, format!("expected {least} to {most}, got {value}")));
+        }
+        value
+    }
+
+    fn time(&mut self, key: &str, milliseconds: Option<u64>, default: u64) -> Duration {
+        Duration::from_millis(self.check(key, milliseconds, default, 1..=DAY_MS))
+    }
+}
+
+impl Limits {
+    fn check(raw: &RawLimits, bounds: &mut Bounds) -> Self {
+        let connections = ("limits.max_connections", raw.max_connections, 10_000, 1..=1_000_000);
+        let statement = ("limits.max_statement_bytes", raw.max_statement_bytes, 16 << 20, 1 << 10..=1 << 29);
+        let mut check = |(key, value, default, range)| bounds.check(key, value, default, range);
+        let (connections, statement) = (check(connections), check(statement));
+        let keepalive = check(("limits.keepalive_ms", raw.keepalive_ms, 60_000, 0..=DAY_MS));
+        Self {
+            max_connections: usize::try_from(connections).unwrap_or(usize::MAX),
+            max_statement: u32::try_from(statement).unwrap_or(u32::MAX),
+            login_timeout: bounds.time("limits.login_timeout_ms", raw.login_timeout_ms, 60_000),
+            connect_timeout: bounds.time("limits.connect_timeout_ms", raw.connect_timeout_ms, 10_000),
+            shutdown_timeout: bounds.time("limits.shutdown_timeout_ms", raw.shutdown_timeout_ms, 30_000),
+            keepalive: (keepalive > 0).then(|| Duration::from_millis(keepalive)),
+        }
     }
 }
 
@@ -158,20 +185,13 @@ fn upstream(text: Option<&str>) -> Result<Conninfo, String> {
             return Err(format!("{key}: each client brings its own; leave it out"));
         }
     }
-    if matches!(info.ssl_mode, SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull) {
-        // Plain text where encryption was demanded would be the worst answer.
-        return Err(
-            "sslmode: TLS to the server is not spoken yet; use a Unix socket or a tunnel, and prefer or \
-                    weaker"
-                .into(),
-        );
-    }
     Ok(info)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TlsPolicy;
 
     fn check(text: &str) -> Result<Config, ConfigError> {
         Config::check(RawConfig::parse(text)?, "/state".into())
@@ -204,12 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn encryption_that_can_not_be_had_is_no_silent_plain_text() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let error = check(&format!("upstream = 'host=h sslmode={mode}'")).unwrap_err().to_string();
-            assert!(error.contains("upstream: sslmode: TLS to the server is not spoken yet"), "{error}");
+    fn half_a_way_to_speak_tls_is_a_fault_and_none_is_plain_text() {
+        assert_eq!(check("upstream = 'host=h'").unwrap().tls, None);
+        let config = check("upstream = 'host=h'\n[tls]\ncert = 'c'\nkey = 'k'").unwrap();
+        assert_eq!(config.tls.unwrap().policy, TlsPolicy::Allow);
+        for (tls, key) in [
+            ("cert = 'c'", "tls.cert:"),
+            ("mode = 'require'", "tls.cert:"),
+            ("mode = 'on'", "tls.mode:"),
+            ("client_certificate = 'require'", "tls.client_certificate:"),
+            ("client_certificate = 'yes'", "tls.client_certificate:"),
+            ("min_version = 'SSLv3'", "tls.min_version:"),
+        ] {
+            let error = check(&format!("upstream = 'host=h'\n[tls]\n{tls}")).unwrap_err().to_string();
+            assert!(error.contains(key), "{tls}: {error}");
         }
-        assert!(check("upstream = 'host=h sslmode=prefer'").is_ok());
     }
 
     #[test]

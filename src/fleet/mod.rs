@@ -12,6 +12,6 @@ mod switch;
 pub use error::StoreError;
 pub use file::{Loaded, StateFile};
 pub use pids::PidLog;
-pub use roster::{Census, Entrance, Identity, LoginUnderWay, Order, Place, Roster, SessionRecord};
+pub use roster::{Census, Entrance, Identity, LoginUnderWay, Order, Place, Roster, SessionRecord, Way};
 pub use server::{Learned, Question, ServerKnowledge};
 pub use switch::Switch;

@@ -48,9 +48,20 @@ pub struct Identity {
     pub place: Place,
 }
 
+/// Where one connection went, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where.
+    pub way: Way,
+    /// Which of the upstream's hosts that is.
+    pub host: usize,
+    /// Whether it is encrypted.
+    pub is_encrypted: bool,
+}
+
 /// Where one connection went.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum Way {
     /// An address.
     Tcp(SocketAddr),
     /// A socket.

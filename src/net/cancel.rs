@@ -19,7 +19,9 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 pub async fn send(upstream: &Upstream, place: &Place, key: &CancelKey) -> io::Result<()> {
     let mut stream = upstream.connect_place(place).await?;
     stream.write_all(&key.request()).await?;
+    stream.flush().await?;
     let mut nothing = [0; 1];
-    timeout(ANSWER_LIMIT, stream.read(&mut nothing)).await??;
+    // Over TLS it closes without a farewell, which is an error elsewhere.
+    drop(timeout(ANSWER_LIMIT, stream.read(&mut nothing)).await?);
     Ok(())
 }

@@ -68,6 +68,24 @@ pub enum NetError {
     /// The client asked for something over and over that it had been answered.
     #[error("the client repeated its request for encryption")]
     RepeatedRequest,
+    /// TLS with the client came to nothing.
+    #[error("the TLS handshake with the client failed: {problem}")]
+    Handshake {
+        /// Why.
+        problem: String,
+    },
+    /// Plain text came behind the request for TLS. Source: the server's own text.
+    #[error("received unencrypted data after SSL request")]
+    PlainBehindRequest,
+    /// Plain text came where TLS is demanded.
+    #[error("this proxy lets nobody in without TLS")]
+    NotEncrypted,
+    /// The client and the server would bind the login to a certificate that is not the same on both legs.
+    #[error(
+        "SCRAM channel binding can't be relayed: the client supports it, and so does the server, but the \
+         certificate that the client sees is Frostgate's and not the server's"
+    )]
+    ChannelBinding,
     /// The session can't go on.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -77,12 +95,39 @@ impl NetError {
     /// The code that the client reads with it.
     pub fn sql_state(&self) -> SqlState {
         match self {
-            Self::Protocol { peer: Peer::Client, .. } | Self::RepeatedRequest => SqlState::PROTOCOL_VIOLATION,
+            Self::Protocol { peer: Peer::Client, .. }
+            | Self::RepeatedRequest
+            | Self::Handshake { .. }
+            | Self::PlainBehindRequest => SqlState::PROTOCOL_VIOLATION,
+            Self::NotEncrypted | Self::ChannelBinding => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
             Self::Protocol { .. } | Self::Lost { .. } | Self::Closed { .. } => SqlState::CONNECTION_FAILURE,
             Self::LoginTimeout { .. } => SqlState::CONNECTION_FAILURE,
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
+        }
+    }
+
+    /// What can be done about it, if that is known.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::PlainBehindRequest => {
+                "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."
+            }
+            Self::NotEncrypted => "Connect with sslmode=require, or set tls.mode = \"allow\" in Frostgate.",
+            Self::ChannelBinding => {
+                "Any of these helps: connect with channel_binding=disable; give Frostgate the server's own \
+                 certificate and key (tls.cert, tls.key); let one of the two legs be without TLS (the client's \
+                 sslmode, or the one in upstream)."
+            }
+            Self::Protocol { .. }
+            | Self::Lost { .. }
+            | Self::Closed { .. }
+            | Self::LoginTimeout { .. }
+            | Self::Unreachable { .. }
+            | Self::RepeatedRequest
+            | Self::Handshake { .. }
+            | Self::Session(_) => "",
         }
     }
 

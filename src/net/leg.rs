@@ -17,11 +17,13 @@ const KEPT: usize = 64;
 pub(super) struct Outbound {
     bytes: Vec<u8>,
     sent: usize,
+    /// The stream has taken all, but holds some of it back: TLS makes records of what it takes.
+    is_held_back: bool,
 }
 
 impl Outbound {
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
+        self.bytes.is_empty() && !self.is_held_back
     }
 
     /// How much waits.
@@ -50,11 +52,14 @@ impl Outbound {
                 }
             }
         }
-        Ok(())
+        if last.is_empty() { Ok(()) } else { self.hand_out(cx, to) }
     }
 
     /// Sends what waits, as far as the receiver takes it.
     pub(super) fn flush(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
         while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
             match Pin::new(&mut *to).poll_write(cx, rest) {
                 Poll::Ready(taken) => self.sent = self.sent.saturating_add(taken?),
@@ -64,6 +69,20 @@ impl Outbound {
         self.bytes.clear();
         self.bytes.shrink_to(KEPT);
         self.sent = 0;
+        self.hand_out(cx, to)
+    }
+
+    /// Sees to it that the stream holds nothing back. A plain socket never does.
+    fn hand_out(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<()> {
+        if to.is_encrypted() {
+            match Pin::new(to).poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    self.is_held_back = false;
+                }
+                Poll::Pending => self.is_held_back = true,
+            }
+        }
         Ok(())
     }
 }

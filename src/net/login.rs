@@ -1,5 +1,6 @@
-//! From a client's first byte to its session: the start-up packet, the way to the server, and the server's own
-//! authentication, relayed as it is. Nothing here is decided but who may speak when.
+//! From a client's start-up packet to its session: the server's own authentication, relayed as it is but for one
+//! thing. SCRAM's channel binding ties a login to the certificate that the client has seen; where that is not the
+//! server's own, the server's offer of it is withheld.
 
 use super::{
     error::{NetError, Peer},
@@ -9,68 +10,22 @@ use crate::{
     fleet::Roster,
     wire::{
         BackendTag, Cut,
-        backend::{ErrorText, SqlState, error_response},
+        backend::{ErrorFields, ErrorText, SqlState, error_response},
         backend::{Severity, parameter_status, read_parameter_status},
-        frame::{Rows, cut_backend},
-        startup::{self, CancelKey, StartupMessage, StartupPacket},
+        frame::{HEADER, Rows, cut_backend},
+        sasl::{self, BindingFlag, SCRAM_PLUS},
+        startup::{CancelKey, StartupMessage},
     },
 };
+use std::io;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// A client may ask for encryption so many times: once for TLS, once for GSSAPI.
-const ENCRYPTION_REQUESTS: usize = 2;
 /// Bytes read at a time during a login.
 const READ_AT_ONCE: usize = 8 * 1024;
 /// A server says far less before its first ReadyForQuery.
 const LOGIN_LIMIT: usize = 1024 * 1024;
 /// The longest password or SASL message. Source: `PG_MAX_AUTH_TOKEN_LENGTH`, `libpq/auth.h`.
 const AUTH_TOKEN_LIMIT: u32 = 65_535;
-
-/// What a client came for.
-#[derive(Debug)]
-pub enum Greeting {
-    /// A session; bytes that came behind the packet are kept.
-    Session(StartupMessage, Vec<u8>),
-    /// To cancel another session's statement.
-    Cancel(CancelKey),
-    /// It left without a word, as health checks do.
-    Nothing,
-}
-
-/// Reads the first packets of a connection. SSLRequest and GSSENCRequest are answered `N`.
-///
-/// # Errors
-/// Garbage, or the socket failed.
-pub async fn greet(client: &mut Stream) -> Result<Greeting, NetError> {
-    let lost = |source| NetError::Lost { peer: Peer::Client, source };
-    let (mut bytes, mut requests) = (Vec::new(), 0_usize);
-    loop {
-        let read =
-            startup::read(&bytes).map_err(|source| NetError::Protocol { peer: Peer::Client, source })?;
-        match read {
-            None => {
-                if client.read_buf(&mut bytes).await.map_err(lost)? == 0 {
-                    if bytes.is_empty() {
-                        return Ok(Greeting::Nothing);
-                    }
-                    return Err(NetError::Closed { peer: Peer::Client });
-                }
-            }
-            Some((StartupPacket::StartupMessage(message), length)) => {
-                return Ok(Greeting::Session(message, bytes.split_off(length)));
-            }
-            Some((StartupPacket::CancelRequest(key), _)) => return Ok(Greeting::Cancel(key)),
-            Some((StartupPacket::SslRequest | StartupPacket::GssEncRequest, length)) => {
-                requests = requests.saturating_add(1);
-                if requests > ENCRYPTION_REQUESTS {
-                    return Err(NetError::RepeatedRequest);
-                }
-                bytes.drain(..length);
-                client.write_all(b"N").await.map_err(lost)?;
-            }
-        }
-    }
-}
 
 /// A session that the server has let in.
 #[derive(Debug)]
@@ -116,28 +71,60 @@ pub enum LoginWay<'a> {
     },
 }
 
-/// Relays the server's authentication. `None`: the server would not have the client, and has told it why.
+/// How a login is relayed.
+#[derive(Debug, Default)]
+pub struct Relayed<'a> {
+    /// With regard to the freeze.
+    pub way: LoginWay<'a>,
+    /// What came of the client behind its start-up packet.
+    pub from_client: Vec<u8>,
+    /// What binds a login to the certificate that the client was shown, if it was shown one.
+    pub end_point: Option<Vec<u8>>,
+    /// If the server has no entry in `pg_hba.conf` for a connection of this kind, another kind may be tried.
+    pub may_come_otherwise: bool,
+}
+
+/// What a login came to.
+#[derive(Debug)]
+pub enum LoginOutcome {
+    /// The server let the client in.
+    LoggedIn(LoggedIn),
+    /// It would not have the client, and has told it why.
+    Refused,
+    /// It would not have a connection of this kind. Its answer, which the client has not been told, and what came
+    /// of the client.
+    NotThisWay(Vec<u8>, Vec<u8>),
+}
+
+/// Relays the server's authentication.
 ///
 /// # Errors
-/// A socket failed, or a peer broke the protocol.
+/// A socket failed, or a peer broke the protocol, or the client's way to log in can't be relayed.
 pub async fn log_in(
     client: &mut Stream,
     server: &mut Stream,
     message: &StartupMessage,
-    (from_client, way): (Vec<u8>, LoginWay<'_>),
-) -> Result<Option<LoggedIn>, NetError> {
+    relayed: Relayed<'_>,
+) -> Result<LoginOutcome, NetError> {
+    let Relayed { way, from_client, end_point, may_come_otherwise } = relayed;
+    let withholds_binding =
+        server.is_encrypted() && (end_point.is_none() || end_point != server.peer_end_point());
     let lost_server = |source| NetError::Lost { peer: Peer::Server, source };
     let lost_client = |source| NetError::Lost { peer: Peer::Client, source };
-    server.write_all(&message.encode()).await.map_err(lost_server)?;
-    let mut login = Login { from_client, way, ..Login::default() };
+    say(server, &message.encode()).await.map_err(lost_server)?;
+    let mut login = Login { from_client, way, withholds_binding, may_come_otherwise, ..Login::default() };
     loop {
         let answered = login.hear()?;
+        if answered == Heard::NotThisWay {
+            return Ok(LoginOutcome::NotThisWay(login.to_client, login.from_client));
+        }
         if !login.to_client.is_empty() {
-            client.write_all(&login.to_client).await.map_err(lost_client)?;
+            say(client, &login.to_client).await.map_err(lost_client)?;
             login.to_client.clear();
         }
         match answered {
-            Heard::Ready => return Ok(Some(login.into_logged_in())),
+            Heard::Ready => return Ok(LoginOutcome::LoggedIn(login.into_logged_in())),
+            Heard::NotThisWay => {}
             Heard::More if login.speaks == Speaks::Server => {
                 login.from_server.reserve(READ_AT_ONCE);
                 let _counted = match way {
@@ -146,7 +133,7 @@ pub async fn log_in(
                 };
                 let read = server.read_buf(&mut login.from_server).await.map_err(lost_server)?;
                 if read == 0 && login.was_refused {
-                    return Ok(None);
+                    return Ok(LoginOutcome::Refused);
                 }
                 if read == 0 || login.from_server.len() > LOGIN_LIMIT {
                     return Err(NetError::Closed { peer: Peer::Server });
@@ -159,7 +146,7 @@ pub async fn log_in(
                     }
                     continue;
                 };
-                server.write_all(&answer).await.map_err(lost_server)?;
+                say(server, &answer).await.map_err(lost_server)?;
             }
         }
     }
@@ -169,6 +156,7 @@ pub async fn log_in(
 enum Heard {
     Ready,
     More,
+    NotThisWay,
 }
 
 #[derive(Debug)]
@@ -181,6 +169,8 @@ struct Login<'a> {
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
     was_refused: bool,
     way: LoginWay<'a>,
+    withholds_binding: bool,
+    may_come_otherwise: bool,
 }
 
 impl Default for Login<'_> {
@@ -194,6 +184,8 @@ impl Default for Login<'_> {
             parameters: Vec::new(),
             was_refused: false,
             way: LoginWay::Plain,
+            withholds_binding: false,
+            may_come_otherwise: false,
         }
     }
 }
@@ -217,20 +209,28 @@ impl Login<'_> {
                     self.parameters.push((b"default_transaction_read_only".to_vec(), value.to_vec()));
                     continue;
                 }
+                _ if tag == BackendTag::Authentication && self.withholds_binding => {
+                    withhold(&mut self.to_client, bytes, body);
+                }
                 _ => self.to_client.extend_from_slice(bytes),
             }
             if tag == BackendTag::Authentication {
+                self.may_come_otherwise = false;
                 self.speaks = speaks_after(body);
             } else if tag == BackendTag::BackendKeyData {
                 self.cancel_key = CancelKey::read(body);
             } else if tag == BackendTag::ErrorResponse {
                 self.was_refused = true;
+                let code = ErrorFields(body).sql_state();
+                if self.may_come_otherwise && code == Some(SqlState::INVALID_AUTHORIZATION_SPECIFICATION) {
+                    heard = Heard::NotThisWay;
+                }
             } else if tag == BackendTag::ReadyForQuery {
                 heard = Heard::Ready;
             } else if let Some((name, value)) = parameter {
                 self.parameters.push((name.to_vec(), value.to_vec()));
             }
-            if heard == Heard::Ready {
+            if heard != Heard::More {
                 break;
             }
         }
@@ -251,6 +251,11 @@ impl Login<'_> {
         }
         let rest = self.from_client.split_off(whole);
         self.speaks = Speaks::Server;
+        let body = self.from_client.get(HEADER..).unwrap_or_default();
+        // The server, which offered it, would take the client's word for somebody's having tampered with the offer.
+        if self.withholds_binding && sasl::binding_flag(body) == Some(BindingFlag::Yes) {
+            return Err(NetError::ChannelBinding);
+        }
         Ok(Some(std::mem::replace(&mut self.from_client, rest)))
     }
 
@@ -261,6 +266,17 @@ impl Login<'_> {
             cancel_key: self.cancel_key,
             parameters: self.parameters,
         }
+    }
+}
+
+/// Passes on what the server offers, without what is bound to a certificate that the client has not seen.
+fn withhold(to_client: &mut Vec<u8>, bytes: &[u8], body: &[u8]) {
+    match sasl::offered(body) {
+        Some(mut mechanisms) if mechanisms.len() > 1 && mechanisms.contains(&SCRAM_PLUS) => {
+            mechanisms.retain(|name| *name != SCRAM_PLUS);
+            sasl::offer(to_client, &mechanisms);
+        }
+        _ => to_client.extend_from_slice(bytes),
     }
 }
 
@@ -280,12 +296,23 @@ fn password_header(bytes: &[u8]) -> Option<(u8, u32)> {
     rest.first_chunk::<4>().map(|word| (tag, u32::from_be_bytes(*word)))
 }
 
+/// Writes it all, and sees to it that nothing of it is held back.
+async fn say(to: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+    to.write_all(bytes).await?;
+    to.flush().await
+}
+
+/// Brings a client the server's last words to it.
+pub async fn tell(client: &mut Stream, bytes: &[u8]) {
+    // A client that does not listen any more has gone already.
+    drop(say(client, bytes).await);
+    drop(client.shutdown().await);
+}
+
 /// Tells a client that has no session yet why it gets none.
 pub async fn turn_away(client: &mut Stream, code: SqlState, message: &str, detail: &str) {
     let mut text = Vec::new();
     let error = ErrorText { severity: Severity::Fatal, code, message, detail, hint: "" };
     error_response(&mut text, &error);
-    // A client that does not listen any more has gone already.
-    drop(client.write_all(&text).await);
-    drop(client.shutdown().await);
+    tell(client, &text).await;
 }

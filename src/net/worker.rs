@@ -9,6 +9,7 @@ use crate::{
     observe::{LabelBook, Watch, WorkerCounters},
     session::{Output, Words},
     sql::Classifier,
+    tls::Doorway,
 };
 use std::{
     cell::{Cell, RefCell},
@@ -32,6 +33,8 @@ pub struct Shared {
     pub labels: Arc<LabelBook>,
     /// The server.
     pub upstream: Arc<Upstream>,
+    /// TLS to clients; none: they are spoken to in plain text.
+    pub doorway: Option<Arc<Doorway>>,
     /// What is known of it.
     pub server: Arc<ServerKnowledge>,
     /// Its sessions of ours, on disk.

@@ -37,6 +37,8 @@ impl SqlState {
     pub const CONNECTION_FAILURE: Self = Self(*b"08006");
     /// `08001`: the server can't be reached.
     pub const UNABLE_TO_CONNECT: Self = Self(*b"08001");
+    /// `28000`: nobody may come in so.
+    pub const INVALID_AUTHORIZATION_SPECIFICATION: Self = Self(*b"28000");
     /// `0A000`: this is not supported.
     pub const FEATURE_NOT_SUPPORTED: Self = Self(*b"0A000");
 

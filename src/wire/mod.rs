@@ -9,6 +9,7 @@ mod error;
 pub mod frame;
 pub mod frontend;
 mod read;
+pub mod sasl;
 pub mod startup;
 mod tag;
 

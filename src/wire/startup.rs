@@ -16,6 +16,8 @@ const LEAST: u32 = 8;
 const CANCEL: u32 = 80_877_102;
 const SSL: u32 = 80_877_103;
 const GSS: u32 = 80_877_104;
+/// The whole SSLRequest packet.
+pub const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
 /// The first packet of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,6 +235,7 @@ mod tests {
 
     #[test]
     fn garbage_is_named_for_what_it_is() {
+        assert_eq!(read(&SSL_REQUEST).unwrap(), Some((StartupPacket::SslRequest, 8)));
         assert!(matches!(read(b"GET / HTTP/1.0\r\n\r\n"), Err(WireError::StartupLength { .. })));
         assert!(matches!(read(&[0, 0, 0, 8, 0, 2, 0, 0]), Err(WireError::ProtocolVersion { major: 2, .. })));
         assert!(matches!(read(&[0, 0, 0, 9, 0, 3, 0, 0, 0]), Err(WireError::NoUser)));
