@@ -14,6 +14,7 @@ mod loopholes;
 mod names;
 mod relay;
 mod support;
+mod tls;
 mod verbs;
 
 use support::short as support_short;

@@ -2,11 +2,13 @@
 
 mod postgres;
 mod proxy;
+mod secure;
 mod wire;
 
 pub(crate) use postgres::{Postgres, free_port};
 pub(crate) use proxy::{Proxy, Ran};
 pub(crate) use proxy::{binary, upstream};
+pub(crate) use secure::{Secure, libpq};
 pub(crate) use wire::{Wire, message, short, unix_query};
 
 use std::{

@@ -127,7 +127,7 @@ impl Postgres {
     }
 
     /// Nothing of Rust's is run when a test binary ends: a shell waits for that and cleans up.
-    fn stop_with_this_process(&self) {
+    pub(crate) fn stop_with_this_process(&self) {
         let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.5; done; \
                       kill -QUIT \"$(head -n 1 \"$2/data/postmaster.pid\")\"; sleep 1; rm -rf \"$2\"";
         let watcher = Command::new("sh")
