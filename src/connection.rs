@@ -68,7 +68,10 @@ struct Connection {
 
 impl Connection {
     /// From the first byte to a session; the client has been told if there is none.
-    async fn establish(&self, mut stream: Stream) -> Result<Option<(Relay, Arc<SessionRecord>)>, NetError> {
+    async fn establish(
+        &self,
+        mut stream: Stream,
+    ) -> Result<Option<(Box<Relay>, Arc<SessionRecord>)>, NetError> {
         let limit = self.worker.shared.config.limits.login_timeout;
         let established = timeout(limit, self.log_in(&mut stream)).await;
         let result =
@@ -196,7 +199,7 @@ impl Connection {
     }
 
     /// Both sides are logged in to each other: from now on it is a session.
-    fn begin(&self, client: Stream, at_server: AtServer) -> (Relay, Arc<SessionRecord>) {
+    fn begin(&self, client: Stream, at_server: AtServer) -> (Box<Relay>, Arc<SessionRecord>) {
         let settings = self.settings(&at_server);
         let AtServer { server, place, message, login, .. } = at_server;
         let shared = &self.worker.shared;
@@ -225,7 +228,8 @@ impl Connection {
         }
         let session = Session::new(settings, shared.switch.gate());
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
-        (Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends), record)
+        // Boxed, as a future keeps room for each place that a value has been at.
+        (Box::new(Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends)), record)
     }
 
     fn settings(&self, at_server: &AtServer) -> SessionSettings {

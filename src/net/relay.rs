@@ -127,7 +127,7 @@ impl Relay {
     }
 
     /// Relays to the end. If it is an error, the client has been told.
-    pub async fn run(mut self) -> (Result<(), NetError>, Ending) {
+    pub async fn run(mut self: Box<Self>) -> (Result<(), NetError>, Ending) {
         let mut is_new = true;
         let result = poll_fn(|cx| {
             self.record.register(cx.waker());

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""Measures Frostgate beside a direct connection, PgBouncer and HAProxy, in interleaved rounds on this machine.
+
+usage: bench/bench.py [--rounds 5] [--seconds 1] [--only PART,…] [--targets T,…] [--out FILE]
+
+Parts: pgbench, streams, connects, idle, freeze, refusals. Each number is the median of its rounds; a ratio is of
+medians in one run. It makes a PostgreSQL of its own in a temporary folder, and needs its programs, pgbench, and
+pgbouncer and haproxy where these are to be measured (Debian's packages of those names). Only Python's own library.
+"""
+import argparse, os, platform, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from wire import Client, http_over_unix  # noqa: E402
+
+ROOT = Path(__file__).resolve().parent.parent
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def newest_postgres():
+    named = os.environ.get("FROSTGATE_PG_BIN")
+    if named:
+        return Path(named)
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name))
+    if not found:
+        sys.exit("bench: no PostgreSQL under /usr/lib/postgresql; set FROSTGATE_PG_BIN to the folder of initdb")
+    return found[-1]
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def cpu(pids):
+    """Seconds of CPU, user and system, that the processes have used; ended threads count."""
+    total = 0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def memory(pid):
+    """Kilobytes that the process alone holds."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(n) for n in re.findall(r"^Private_\w+:\s+(\d+)", text, re.M))
+
+
+def wait_for(port):
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    sys.exit(f"bench: nothing answers on port {port}")
+
+
+class Lab:
+    """The folder, the server, and the programs that stand in front of it."""
+
+    def __init__(self, targets):
+        self.folder = Path(tempfile.mkdtemp(prefix="frostgate-bench-"))
+        self.folder.chmod(0o755)
+        self.processes = []
+        self.user = "postgres" if os.getuid() == 0 else None
+        self.bin = newest_postgres()
+        self.port = free_port()
+        self.start_server()
+        # name -> (port, processes whose CPU counts)
+        self.targets = {"direct": (self.port, [])}
+        for name in targets:
+            if name in ("pgbouncer", "haproxy") and not (shutil.which(name) or Path(f"/usr/sbin/{name}").exists()):
+                print(f"bench: {name} is not installed and is left out", file=sys.stderr)
+            elif name != "direct":
+                getattr(self, "start_" + name)()
+
+    def as_user(self, command):
+        if self.user:
+            return ["setpriv", f"--reuid={self.user}", f"--regid={self.user}", "--init-groups", *map(str, command)]
+        return [str(part) for part in command]
+
+    def spawn(self, command, **more):
+        log = open(self.folder / "log", "ab")
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd="/", **more)
+        self.processes.append(process)
+        return process
+
+    def start_server(self):
+        data = self.folder / "data"
+        data.mkdir()
+        if self.user:
+            shutil.chown(data, self.user, self.user)
+        initdb = [self.bin / "initdb", "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--locale=C", "-E", "UTF8"]
+        subprocess.run(self.as_user(initdb), check=True, stdout=subprocess.DEVNULL, cwd="/")
+        settings = {
+            "port": self.port, "listen_addresses": "127.0.0.1", "unix_socket_directories": data, "fsync": "off",
+            "synchronous_commit": "off", "max_connections": 5200, "shared_buffers": "256MB", "autovacuum": "off",
+            "max_wal_size": "4GB",
+        }
+        arguments = [part for item in settings.items() for part in ("-c", "%s=%s" % item)]
+        self.spawn(self.as_user([self.bin / "postgres", "-D", data, *arguments]))
+        wait_for(self.port)
+        end = time.monotonic() + 20
+        while self.psql("SELECT 1", check=False).returncode and time.monotonic() < end:
+            time.sleep(0.1)
+        subprocess.run([self.bin / "pgbench", "-i", "-q", "-s", "5", *self.where(self.port)], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.psql("CREATE UNLOGGED TABLE sink (line text)")
+
+    def where(self, port):
+        return ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres", "postgres"]
+
+    def psql(self, sql, check=True):
+        return subprocess.run(["psql", "-XAtqc", sql, *self.where(self.port)], check=check, capture_output=True, text=True)
+
+    def start_pgbouncer(self):
+        port, ini, users = free_port(), self.folder / "pgbouncer.ini", self.folder / "users"
+        users.write_text('"postgres" ""\n')
+        ini.write_text(
+            f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
+            f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\npool_mode = session\n"
+            "max_client_conn = 6000\ndefault_pool_size = 5100\nserver_reset_query =\nlog_connections = 0\n"
+            "log_disconnections = 0\nmax_prepared_statements = 0\nignore_startup_parameters = extra_float_digits\n")
+        process = self.spawn(self.as_user([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", ini]))
+        wait_for(port)
+        self.targets["pgbouncer"] = (port, [process.pid])
+
+    def start_haproxy(self):
+        port, file = free_port(), self.folder / "haproxy.cfg"
+        file.write_text(
+            "global\n maxconn 12000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n"
+            f" timeout server 1h\nlisten pg\n bind 127.0.0.1:{port}\n server pg 127.0.0.1:{self.port}\n")
+        process = self.spawn([shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", file])
+        wait_for(port)
+        self.targets["haproxy"] = (port, [process.pid])
+
+    def start_frostgate(self, name="frostgate", *flags):
+        port, state = free_port(), self.folder / name
+        program = os.environ.get("FROSTGATE_BIN") or ROOT / "target/release/frostgate"
+        command = [program, "serve", "--upstream", f"host=127.0.0.1 port={self.port}", "--listen", f"127.0.0.1:{port}",
+                   "--state-dir", state, "--http", f"127.0.0.1:{free_port()}", *flags]
+        environment = {**os.environ, "FROSTGATE_LOG": "warn"}
+        config = self.folder / f"{name}.toml"
+        config.write_text("[limits]\nmax_connections = 6000\n")
+        process = self.spawn([*map(str, command), "--config", str(config)], env=environment)
+        wait_for(port)
+        self.targets[name] = (port, [process.pid])
+        return state / "control.sock"
+
+    def start_frozen(self):
+        self.start_frostgate("frozen", "--frozen")
+
+    def close(self):
+        for process in reversed(self.processes):
+            process.send_signal(signal.SIGINT)
+        for process in self.processes:
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def median(values):
+    return statistics.median(values) if values else float("nan")
+
+
+def interleaved(lab, rounds, names, measure):
+    """What `measure(name)` gives for each name, as lists: round by round, the order turning."""
+    found = {name: [] for name in names}
+    for turn in range(rounds):
+        order = names[turn % len(names):] + names[:turn % len(names)]
+        for name in order:
+            found[name].append(measure(name))
+    return found
+
+
+PIPELINE = "\\set a random(1, 500000)\n\\startpipeline\n" + \
+    "SELECT abalance FROM pgbench_accounts WHERE aid = :a;\n" * 10 + "\\endpipeline\n"
+
+
+def pgbench_cases(lab):
+    pipeline = lab.folder / "pipeline.sql"
+    pipeline.write_text(PIPELINE)
+    for mode in ("simple", "extended", "prepared"):
+        for clients in (1, 8, 32):
+            yield f"SELECT, {mode}, {clients} client{'s'[:clients > 1]}", ["-S", "-M", mode, "-c", str(clients)], True
+    yield "TPC-B, prepared, 8 clients", ["-M", "prepared", "-c", "8"], False
+    yield "pipelines of 10, prepared, 8 clients", ["-f", str(pipeline), "-M", "prepared", "-c", "8"], True
+
+
+def part_pgbench(lab, options):
+    names = list(lab.targets)
+    yield "case", *[f"{name}: tps ratio · added µs · CPU µs/tx" for name in names]
+    for title, arguments, reads in pgbench_cases(lab):
+        def measure(name):
+            port, pids = lab.targets[name]
+            before = cpu(pids)
+            command = [lab.bin / "pgbench", "-n", "-T", str(options.seconds), *arguments, *lab.where(port)]
+            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            done = int(re.search(r"actually processed: (\d+)", out)[1])
+            tps = float(re.search(r"tps = ([\d.]+)", out)[1])
+            late = float(re.search(r"latency average = ([\d.]+)", out)[1])
+            return tps, late * 1000, (cpu(pids) - before) / max(done, 1) * 1e6
+
+        chosen = [name for name in names if reads or name != "frozen"]
+        found = interleaved(lab, options.rounds, chosen, measure)
+        base = [median([row[i] for row in found["direct"]]) for i in range(2)]
+        row = []
+        for name in names:
+            if name not in found:
+                row.append("—")
+                continue
+            tps, late, used = (median([row[i] for row in found[name]]) for i in range(3))
+            row.append(f"{tps:.0f} tps" if name == "direct" else f"{tps / base[0]:.2f} · {late - base[1]:+.0f} · {used:.1f}")
+        yield title, *row
+
+
+def part_streams(lab, options):
+    names = [name for name in lab.targets if name not in ("direct", "frozen")]
+    yield "CPU s/GB", *names
+    size = 256 << 20
+
+    def out_of(name):
+        port, pids = lab.targets[name]
+        client, before = Client(port), cpu(pids)
+        got = client.drain(f"SELECT repeat('x', 1000) FROM generate_series(1, {size // 1000})")
+        client.close()
+        return (cpu(pids) - before) / got * (1 << 30)
+
+    def into(name):
+        port, pids = lab.targets[name]
+        lab.psql("TRUNCATE sink")
+        client, before = Client(port), cpu(pids)
+        sent = client.copy_in("COPY sink FROM STDIN", b"x" * 999 + b"\n", size)
+        client.close()
+        return (cpu(pids) - before) / sent * (1 << 30)
+
+    for title, measure in (("result stream", out_of), ("COPY in", into)):
+        found = interleaved(lab, min(options.rounds, 3), names, measure)
+        yield title, *[f"{median(found[name]):.2f}" for name in names]
+    lab.psql("TRUNCATE sink")
+
+
+def part_connects(lab, options):
+    names = [name for name in lab.targets if name != "frozen"]
+    yield "", *names
+
+    def measure(name):
+        began = time.perf_counter()
+        for _ in range(100):
+            Client(lab.targets[name][0]).close()
+        return (time.perf_counter() - began) / 100
+
+    found = interleaved(lab, options.rounds, names, measure)
+    base = median(found["direct"])
+    yield "connect, login and end: ratio to direct", *[f"{median(found[n]) / base:.2f}" for n in names]
+
+
+def part_idle(lab, options):
+    names = [name for name in lab.targets if name not in ("direct", "frozen")]
+    yield "", *names
+    row = []
+    for name in names:
+        port, pids = lab.targets[name]
+        warm = [Client(port) for _ in range(20)]
+        before = memory(pids[0])
+        held = [Client(port) for _ in range(1000)]
+        for client in held:
+            client.query("SELECT 1")
+        row.append(f"{(memory(pids[0]) - before) / 1000:.1f}")
+        for client in warm + held:
+            client.close()
+        time.sleep(1)
+    yield "KB per idle connection, at 1,000", *row
+
+
+def part_freeze(lab, options):
+    control = lab.start_frostgate("to_freeze")
+    port, _ = lab.targets.pop("to_freeze")
+    yield "sessions", "freeze answered (gate shut, on disk), ms", "all fences up and frozen, ms"
+    for count in (100, 1000):
+        held = [Client(port) for _ in range(count)]
+        shut, frozen = [], []
+        for _ in range(options.rounds):
+            began = time.perf_counter()
+            http_over_unix(control, "POST", "/v1/freeze", {"reason": "bench", "by": "bench"})
+            shut.append((time.perf_counter() - began) * 1000)
+            while http_over_unix(control, "GET", "/v1/status")["state"] != "frozen":
+                time.sleep(0.001)
+            frozen.append((time.perf_counter() - began) * 1000)
+            http_over_unix(control, "POST", "/v1/thaw", {"by": "bench"})
+            for client in held:
+                client.query("SELECT 1")
+        for client in held:
+            client.close()
+        yield f"{count} idle", f"{median(shut):.1f}", f"{median(frozen):.1f}"
+
+
+def part_refusals(lab, options):
+    port, pids = lab.targets["frozen"]
+    yield "", "a second", "a second of the proxy's CPU"
+    rates = []
+    for _ in range(options.rounds):
+        client, count = Client(port), 100_000
+        began, before = time.perf_counter(), cpu(pids)
+        client.flood("INSERT INTO pgbench_history (tid) VALUES (1)", count)
+        took, used = time.perf_counter() - began, cpu(pids) - before
+        rates.append((count / took, count / max(used, 1 / TICKS)))
+        client.close()
+    yield "refused statements", *[f"{median([rate[i] for rate in rates]):,.0f}" for i in range(2)]
+
+
+PARTS = {"pgbench": part_pgbench, "streams": part_streams, "connects": part_connects, "idle": part_idle,
+         "freeze": part_freeze, "refusals": part_refusals}
+TARGETS = ["direct", "pgbouncer", "haproxy", "frostgate", "frozen"]
+
+
+def machine():
+    model = re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+    return f"{os.cpu_count()} cores, {model[1] if model else platform.machine()}, Linux {platform.release()}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=int, default=1)
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    lab = Lab(options.targets.split(","))
+    text = [f"Measured on {machine()}; {lab.bin.parent.name}; {options.rounds} rounds of {options.seconds} s.", ""]
+    try:
+        for part in options.only.split(","):
+            lines = []
+            for row in PARTS[part](lab, options):
+                print(" | ".join(row), flush=True)
+                lines.append("| " + " | ".join(row) + " |")
+            lines.insert(1, "|" + "---|" * len(row))
+            text += [f"### {part}", "", *lines, ""]
+    finally:
+        lab.close()
+    if options.out:
+        options.out.write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
