@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool. On Debian and Ubuntu it
+# Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool, nginx, chromium. On Debian and Ubuntu it
 # installs what is missing, as root or with sudo, and says so; elsewhere it says what to install, and ends with 1.
 #
 # usage: scripts/setup.sh NAME…
@@ -123,9 +123,28 @@ need_promtool() {
     "$folder/usr/bin/promtool" --version >/dev/null
 }
 
+# Debian's package would start a server of the machine's own: it is told not to.
+need_nginx() {
+    has nginx && return
+    [ -x /usr/sbin/nginx ] && return
+    has apt-get || advise nginx nginx nginx nginx nginx
+    say "nginx is installed for a test, and not started"
+    [ -e /etc/systemd/system/nginx.service ] || as_root ln -s /dev/null /etc/systemd/system/nginx.service 2>/dev/null || true
+    apt_install nginx-light
+}
+
+need_chromium() {
+    has chromium && return
+    if has apt-get && apt-cache policy chromium 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+        apt_install chromium
+    else
+        say "Chromium is not in this system's packages; the test of the page is skipped"
+    fi
+}
+
 for what in "$@"; do
     case $what in
-    rust | cc | make | postgres | promtool) "need_$what" ;;
+    rust | cc | make | postgres | promtool | nginx | chromium) "need_$what" ;;
     *)
         sed -n '2,5p' "$0" >&2
         exit 2

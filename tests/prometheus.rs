@@ -32,7 +32,7 @@ fn rules() -> String {
 /// Whether promtool is there; where it must be, its absence is a failure.
 fn has_promtool() -> bool {
     let found = Command::new("promtool").arg("--version").output().is_ok();
-    let required = env::var("FROSTGATE_TEST_TOOLS").is_ok_and(|value| value == "required");
+    let required = env::var("FROSTGATE_TEST_TOOLS").is_ok_and(|names| names.contains("promtool"));
     assert!(found || !required, "promtool is not installed");
     if !found {
         println!("SKIPPED: promtool is not installed");

@@ -5,6 +5,7 @@ use super::{
     command::{FreezeCall, ThawCall},
     error::ControlError,
     operator::Operator,
+    page,
 };
 use axum::{
     Json, Router,
@@ -33,6 +34,8 @@ pub fn public_routes(operator: Arc<Operator>) -> Router {
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(async || "ok\n"))
         .route("/v1/status", get(status))
+        .route("/v1/refused", get(refused))
+        .merge(page::routes())
         .with_state(operator)
 }
 
@@ -41,7 +44,6 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
     let verbs = Router::new()
         .route("/v1/freeze", post(freeze))
         .route("/v1/thaw", post(thaw))
-        .route("/v1/refused", get(refused))
         .with_state(Arc::clone(&operator));
     public_routes(operator).merge(verbs)
 }

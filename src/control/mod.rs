@@ -6,6 +6,7 @@ mod drain;
 mod error;
 mod http;
 mod operator;
+mod page;
 mod status;
 mod waiter;
 

@@ -12,6 +12,7 @@ mod fence;
 mod freeze;
 mod loopholes;
 mod names;
+mod page;
 mod relay;
 mod support;
 mod tls;

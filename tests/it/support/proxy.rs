@@ -170,12 +170,8 @@ impl Proxy {
 
     /// What the HTTP port answers: status line and body.
     pub(crate) fn http(&self, request_line: &str) -> (String, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.http)).unwrap();
-        write!(stream, "{request_line} HTTP/1.0\r\nhost: test\r\ncontent-length: 0\r\n\r\n").unwrap();
-        let mut text = String::new();
-        stream.read_to_string(&mut text).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        (head.lines().next().unwrap().to_owned(), body.to_owned())
+        let (head, body) = fetch(self.http, request_line).unwrap();
+        (head.lines().next().unwrap().to_owned(), body)
     }
 
     /// The value of a metric, by its name with labels as it stands on the page.
@@ -218,6 +214,16 @@ impl Drop for Proxy {
             eprintln!("--- the proxy's log\n{}", self.log());
         }
     }
+}
+
+/// What answers on that port, if anything does: the head and the body.
+pub(crate) fn fetch(port: u16, request_line: &str) -> Option<(String, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(stream, "{request_line} HTTP/1.0\r\nhost: test\r\ncontent-length: 0\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    let (head, body) = text.split_once("\r\n\r\n")?;
+    Some((head.to_owned(), body.to_owned()))
 }
 
 pub(crate) fn upstream(server: &Postgres) -> String {
