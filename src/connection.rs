@@ -1,6 +1,7 @@
 //! One client from accept to close: greeting, login, relay, and what is left on the server when it has gone.
 
 use crate::{
+    auth::{self, Credential},
     control::Operator,
     fleet::{Entrance, Identity, Place, SessionRecord},
     net::{
@@ -9,6 +10,7 @@ use crate::{
     },
     session::{FenceKind, Role, Session, SessionSettings},
     sql::ClientEncoding,
+    trust::Certificate,
     wire::{
         backend::SqlState,
         startup::{CancelKey, Replication, StartupMessage},
@@ -89,7 +91,8 @@ impl Connection {
 
     async fn log_in(&self, client: &mut Stream) -> Result<Option<AtServer>, NetError> {
         let shared = &self.worker.shared;
-        let (mut message, from_client, end_point) = match greet(client, shared.doorway.as_deref()).await? {
+        let (mut message, mut from_client, end_point) = match greet(client, shared.doorway.as_deref()).await?
+        {
             Greeting::Nothing => return Ok(None),
             Greeting::Cancel(key) => {
                 self.cancel(&key).await;
@@ -97,6 +100,7 @@ impl Connection {
             }
             Greeting::Session(message, from_client, end_point) => (message, from_client, end_point),
         };
+        let credential = self.authenticate(client, &message, (&mut from_client, end_point.clone())).await?;
         let connected = shared.upstream.connect().await;
         self.operator.note_upstream(connected.is_ok());
         if connected.is_err() {
@@ -104,7 +108,7 @@ impl Connection {
         }
         let (server, place) = connected?;
         let way = self.login_way(&mut message);
-        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: true };
+        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: true, credential };
         let logged_in = self.log_in_either_way(client, (server, place), &message, relayed).await?;
         let Some((login, server, place)) = logged_in else {
             self.operator.note_login(false);
@@ -118,6 +122,23 @@ impl Connection {
         Ok(Some(AtServer { server, place, message, login, is_fenced }))
     }
 
+    /// Asks the client who it is, if the proxy is to ask it; what the server is then answered with.
+    async fn authenticate(
+        &self,
+        client: &mut Stream,
+        message: &StartupMessage,
+        (from_client, end_point): (&mut Vec<u8>, Option<Vec<u8>>),
+    ) -> Result<Option<Credential>, NetError> {
+        let shared = &self.worker.shared;
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let user = text(message.user());
+        let Some(method) = shared.keeper.method(&user, &text(message.database())) else { return Ok(None) };
+        let certificate = client.peer_certificate().and_then(|der| Certificate::read(der).ok());
+        let certificate_name = certificate.and_then(|certificate| certificate.common_name());
+        let who = auth::Client { user, method, end_point, certificate_name };
+        shared.keeper.ask(client, from_client, who, &shared.upstream).await.map(Some)
+    }
+
     /// Where `sslmode` leaves it open whether the server's leg is encrypted, and the server has no entry in
     /// `pg_hba.conf` for the one, the other is tried, as libpq does.
     async fn log_in_either_way(
@@ -127,7 +148,8 @@ impl Connection {
         message: &StartupMessage,
         relayed: Relayed<'_>,
     ) -> Result<Option<(LoggedIn, Stream, Place)>, NetError> {
-        let (way, end_point) = (relayed.way, relayed.end_point.clone());
+        let Relayed { way, ref end_point, ref credential, .. } = relayed;
+        let (end_point, credential) = (end_point.clone(), credential.clone());
         let (answer, from_client) = match log_in(client, &mut server, message, relayed).await? {
             LoginOutcome::LoggedIn(login) => return Ok(Some((login, server, place))),
             LoginOutcome::Refused => return Ok(None),
@@ -137,7 +159,7 @@ impl Connection {
             tell(client, &answer).await;
             return Ok(None);
         };
-        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: false };
+        let relayed = Relayed { way, from_client, end_point, may_come_otherwise: false, credential };
         match log_in(client, &mut server, message, relayed).await? {
             LoginOutcome::LoggedIn(login) => Ok(Some((login, server, place))),
             LoginOutcome::Refused | LoginOutcome::NotThisWay(..) => Ok(None),
@@ -192,6 +214,10 @@ impl Connection {
             | NetError::PlainBehindRequest
             | NetError::NotEncrypted
             | NetError::ChannelBinding
+            | NetError::Auth(_)
+            | NetError::Secrets { .. }
+            | NetError::SecretQuery { .. }
+            | NetError::Random(_)
             | NetError::Session(_) => {
                 turn_away(client, error.sql_state(), &error.client_text(), error.remedy()).await;
             }

@@ -4,6 +4,7 @@
 #![doc(html_no_source)]
 
 pub mod app;
+pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod connection;

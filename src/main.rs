@@ -45,7 +45,9 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Cli(error) => error.exit(),
-            Self::App(AppError::Listen { .. } | AppError::State(_) | AppError::Tls(_)) => Exit::Usage,
+            Self::App(
+                AppError::Listen { .. } | AppError::State(_) | AppError::Tls(_) | AppError::Secrets(_),
+            ) => Exit::Usage,
             Self::App(AppError::System { .. }) => Exit::Failure,
             Self::Demo(error) => error.exit(),
         }

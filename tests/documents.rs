@@ -101,6 +101,8 @@ fn the_example_file_holds_every_key_and_says_the_defaults() {
     expected.maintenance_listen = Some(Address::Unix("/run/frostgate/maintenance/.s.PGSQL.5432".into()));
     expected.threads = Some(2);
     expected.refusal.hint.clone_from(&example.refusal.hint);
+    expected.auth = example.auth.clone();
+    assert_eq!(expected.auth.rules, []);
     assert!(example.refusal.hint.is_some());
     assert_eq!(example, expected);
 }

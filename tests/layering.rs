@@ -11,7 +11,7 @@ use std::{
 /// Ground floor first. Modules that share a row may not name each other.
 const FLOORS: &[&[&str]] = &[
     &["wire", "sql", "freeze", "config", "trust"],
-    &["session", "fleet", "tls"],
+    &["session", "fleet", "tls", "auth"],
     &["observe"],
     &["net"],
     &["control"],
@@ -21,7 +21,7 @@ const FLOORS: &[&[&str]] = &[
     &["main", "lib"],
 ];
 /// These decide; they never touch the world.
-const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "trust"];
+const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "trust", "auth"];
 const WORLD: &[&str] = &[
     "tokio",
     "std::net",
@@ -38,22 +38,30 @@ const WORLD: &[&str] = &[
 /// Which folders may import which guest. A guest that is not named here may be used nowhere.
 const GUESTS: &[(&str, &[&str])] = &[
     ("axum", &["control"]),
+    ("base64", &["auth"]),
     ("bytes", &["net"]),
     ("clap", &["cli", "main"]),
     ("http_body_util", &["cli"]),
+    ("hmac", &["auth"]),
     ("hyper", &["cli"]),
     ("hyper_util", &["cli"]),
     ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
+    // The name that md_5 goes by in code.
+    ("md5", &["auth"]),
+    ("md_5", &["auth"]),
+    ("pbkdf2", &["auth"]),
     ("prometheus", &["observe"]),
-    ("rustix", &["fleet", "cli", "listener", "app"]),
+    ("rustix", &["fleet", "net", "cli", "listener", "app"]),
     ("rustls", &["tls", "net"]),
     ("rustls_native_certs", &["tls"]),
     ("rustls_pki_types", &["trust"]),
     ("rustls_webpki", &["trust"]),
     ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
     ("serde_json", &["fleet", "observe", "control", "connection", "cli", "app"]),
-    ("sha2", &["trust"]),
+    ("sha2", &["trust", "auth"]),
     ("sqlparser", &["sql"]),
+    ("stringprep", &["auth"]),
+    ("subtle", &["auth"]),
     (
         "thiserror",
         &[
@@ -65,6 +73,7 @@ const GUESTS: &[(&str, &[&str])] = &[
             "fleet",
             "trust",
             "tls",
+            "auth",
             "observe",
             "net",
             "control",

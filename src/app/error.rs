@@ -22,6 +22,9 @@ pub enum AppError {
     /// A file that TLS needs is no good.
     #[error("can't speak TLS")]
     Tls(#[from] crate::tls::TlsError),
+    /// The secrets of users can't be had.
+    #[error("can't authenticate clients")]
+    Secrets(#[from] crate::net::NetError),
     /// The operating system would not give something.
     #[error("can't {what}")]
     System {

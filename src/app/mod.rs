@@ -17,7 +17,7 @@ use crate::{
     fleet::{Entrance, Order, PidLog, ServerKnowledge, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
-    net::{Shared, Upstream},
+    net::{Keeper, Shared, Upstream},
     observe::{Audit, LabelBook, Watch, WorkerCounters},
     tls::Doorway,
 };
@@ -72,12 +72,6 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let config = Arc::new(config);
     let store = StateFile::open(&config.state_dir)?;
     let state_durable = is_durable(store.folder());
-    if !state_durable {
-        tracing::warn!(
-            state_dir = %store.folder().display(),
-            "the state directory is on a volatile file system: a freeze would not survive a restart of the machine"
-        );
-    }
     let (state, start_fault) = load_state(&store, start)?;
     // Sockets are made before any other thread is there: the mode of a file is set by a mask of the process.
     let opened = doors::open_doors(&config).await?;
@@ -91,10 +85,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     server.set_orphans(orphans);
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
-    let limits = &config.limits;
-    let upstream = Upstream::new(config.upstream.clone(), limits.connect_timeout, limits.keepalive)?;
-    let upstream = Arc::new(upstream);
-    let doorway = config.tls.clone().map(Doorway::new).transpose()?.map(Arc::new);
+    let Peers { upstream, keeper, doorway } = Peers::read(&config)?;
     let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let counters: Vec<Arc<WorkerCounters>> = (0..threads).map(|_| Arc::default()).collect();
     let operator = Arc::new(Operator::new(OperatorParts {
@@ -112,8 +103,17 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         server: Arc::clone(&server),
     }));
     let pids = Arc::new(pids);
-    let shared =
-        Shared { config: Arc::clone(&config), switch, watch, labels, upstream, doorway, server, pids };
+    let shared = Shared {
+        config: Arc::clone(&config),
+        switch,
+        watch,
+        labels,
+        upstream,
+        keeper,
+        doorway,
+        server,
+        pids,
+    };
     let desks = workers::start_workers(&shared, &operator, counters)?;
     let mut tasks = JoinSet::new();
     tell_started(&operator, &opened, &shared);
@@ -139,6 +139,23 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(std::fs::remove_file(&config.control));
     operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));
     Ok(())
+}
+
+/// The parts that are made from files of certificates, keys and secrets.
+struct Peers {
+    upstream: Arc<Upstream>,
+    keeper: Arc<Keeper>,
+    doorway: Option<Arc<Doorway>>,
+}
+
+impl Peers {
+    fn read(config: &Config) -> Result<Self, AppError> {
+        let limits = &config.limits;
+        let upstream = Upstream::new(config.upstream.clone(), limits.connect_timeout, limits.keepalive)?;
+        let keeper = Keeper::new(config.auth.clone())?;
+        let doorway = config.tls.clone().map(Doorway::new).transpose()?.map(Arc::new);
+        Ok(Self { upstream: Arc::new(upstream), keeper: Arc::new(keeper), doorway })
+    }
 }
 
 /// The first line of the audit: where everything listens.
@@ -192,9 +209,16 @@ async fn leave(shared: &Shared, limit: Duration) {
     }
 }
 
-/// Whether a file system survives a restart of the machine. Source: `statfs(2)`, the magic numbers of tmpfs,
+/// Whether a file system survives a restart of the machine; if not, that is logged. Source: `statfs(2)`, the magic numbers of tmpfs,
 /// ramfs and overlayfs.
 fn is_durable(folder: &Path) -> bool {
     const VOLATILE: [i64; 3] = [0x0102_1994, 0x8584_58f6, 0x794c_7630];
-    rustix::fs::statfs(folder).is_ok_and(|data| !VOLATILE.contains(&data.f_type))
+    let is_durable = rustix::fs::statfs(folder).is_ok_and(|data| !VOLATILE.contains(&data.f_type));
+    if !is_durable {
+        tracing::warn!(
+            state_dir = %folder.display(),
+            "the state directory is on a volatile file system: a freeze would not survive a restart of the machine"
+        );
+    }
+    is_durable
 }

@@ -4,7 +4,6 @@ use super::error::AppError;
 use crate::{
     control::{DrainOptions, FreezeCall, Operator, ThawCall},
     net::Shared,
-    tls::TlsError,
 };
 use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,19 +44,19 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
     }
 }
 
-/// Reads certificates and keys again. What is no good stays as it was, and is told.
+/// Reads certificates, keys and secrets again. What is no good stays as it was, and is told.
 fn reload_files(operator: &Operator, shared: &Shared) {
-    let tell = |what: &str, reloaded: Result<(), TlsError>| {
-        let problem = reloaded.err().map(|error| chain(&error));
+    let tell = |what: &str, problem: Option<String>| {
         match &problem {
             None => tracing::info!(what, "reloaded"),
             Some(problem) => tracing::error!(what, problem, "not reloaded: what was there before stays"),
         }
         operator.tell("reloaded", serde_json::json!({ "what": what, "problem": problem }));
     };
-    tell("upstream", shared.upstream.reload());
+    tell("upstream", shared.upstream.reload().err().map(|error| chain(&error)));
+    tell("auth", shared.keeper.reload().err().map(|error| chain(&error)));
     if let Some(doorway) = &shared.doorway {
-        tell("tls", doorway.reload());
+        tell("tls", doorway.reload().err().map(|error| chain(&error)));
     }
 }
 

@@ -96,6 +96,9 @@ pub enum CliError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The secrets of users can't be had.
+    #[error(transparent)]
+    Secrets(#[from] crate::net::NetError),
     /// A file that TLS needs is no good.
     #[error(transparent)]
     Tls(#[from] crate::tls::TlsError),
@@ -119,7 +122,9 @@ impl CliError {
         match self {
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::Refused { exit, .. } => *exit,
-            Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::File { .. } => Exit::Usage,
+            Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::Secrets(_) | Self::File { .. } => {
+                Exit::Usage
+            }
             Self::Answer { .. } | Self::Stdio(_) => Exit::Failure,
         }
     }

@@ -3,6 +3,7 @@
 use super::{args::ServeArgs, error::CliError};
 use crate::{
     config::{Config, Overrides, RawConfig},
+    net::Keeper,
     tls::{Doorway, ServerTls},
 };
 use std::{
@@ -38,6 +39,7 @@ pub fn serve_config(args: ServeArgs, default_state_dir: PathBuf) -> Result<Confi
 pub fn check_config(path: &Path, default_state_dir: PathBuf) -> Result<Config, CliError> {
     let config = Config::check(read(path)?, default_state_dir)?;
     drop(ServerTls::new(&config.upstream)?);
+    drop(Keeper::new(config.auth.clone())?);
     drop(config.tls.clone().map(Doorway::new).transpose()?);
     Ok(config)
 }

@@ -1,6 +1,7 @@
 //! Settings: the shape of the file, the defaults, and the checks that make a raw configuration one that the
 //! program can trust. Pure: texts come in, faults or values go out.
 
+mod auth;
 mod conninfo;
 mod conninfo_text;
 mod error;
@@ -9,6 +10,7 @@ mod settings;
 mod tls;
 mod values;
 
+pub use auth::{AuthMethod, AuthQuery, AuthRule, AuthSettings};
 pub use conninfo::{Conninfo, Host, SslMode};
 pub use error::{ConfigError, Fault};
 pub use raw::{Overrides, RawConfig};

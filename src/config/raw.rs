@@ -28,6 +28,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub(super) tls: RawTls,
     #[serde(default)]
+    pub(super) auth: RawAuth,
+    #[serde(default)]
     pub(super) refusal: RawRefusal,
     #[serde(default)]
     pub(super) audit: RawAudit,
@@ -55,6 +57,26 @@ pub(super) struct RawTls {
     pub(super) client_ca: Option<String>,
     pub(super) client_certificate: Option<String>,
     pub(super) min_version: Option<String>,
+}
+
+/// `[auth]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuth {
+    pub(super) rules: Option<Vec<RawAuthRule>>,
+    pub(super) secrets: Option<String>,
+    pub(super) query: Option<String>,
+    pub(super) query_user: Option<String>,
+    pub(super) query_database: Option<String>,
+}
+
+/// One of `auth.rules`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawAuthRule {
+    pub(super) user: Option<OneOrMany>,
+    pub(super) database: Option<OneOrMany>,
+    pub(super) method: String,
 }
 
 /// `[refusal]`

@@ -2,6 +2,7 @@
 //! once.
 
 use super::{
+    auth::AuthSettings,
     conninfo::Conninfo,
     error::{ConfigError, Fault},
     raw::{OneOrMany, RawConfig, RawLimits},
@@ -41,6 +42,8 @@ pub struct Config {
     pub limits: Limits,
     /// TLS to clients; none: they are spoken to in plain text.
     pub tls: Option<TlsSettings>,
+    /// Whose authentication ends here.
+    pub auth: AuthSettings,
     /// What a refusal says beside the operator's words.
     pub refusal: RefusalTexts,
     /// How often a refused statement of one shape, application and user is logged.
@@ -110,7 +113,9 @@ impl Config {
         let limits = Limits::check(&raw.limits, &mut bounds);
         let audit_interval = bounds.time("audit.interval_ms", raw.audit.interval_ms, 60_000);
         faults.extend(bounds.0);
+        let can_see_certificates = raw.tls.client_ca.is_some();
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
+        let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
         let sql_state = raw.refusal.sqlstate.unwrap_or_else(|| "25006".into());
         if sql_state.len() != 5 || !sql_state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
             let problem = format!("expected five digits or capital letters, got {sql_state:?}");
@@ -131,6 +136,7 @@ impl Config {
             advertise_read_only: raw.advertise_read_only.unwrap_or(false),
             limits,
             tls,
+            auth,
             refusal: RefusalTexts { sql_state, hint: raw.refusal.hint },
             audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),

@@ -1,10 +1,12 @@
 //! What can go wrong on the wire.
 
 use crate::{
+    auth::AuthError,
     session::SessionError,
+    tls::TlsError,
     wire::{WireError, backend::SqlState},
 };
-use std::io;
+use std::{io, path::PathBuf};
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +88,26 @@ pub enum NetError {
          certificate that the client sees is Frostgate's and not the server's"
     )]
     ChannelBinding,
+    /// Authentication that ends at the proxy came to nothing.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// The file of secrets is no good.
+    #[error("auth.secrets: {}: {problem}", path.display())]
+    Secrets {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The server would not tell a secret.
+    #[error("auth.query: the server says: {problem}")]
+    SecretQuery {
+        /// Its words.
+        problem: String,
+    },
+    /// There are no random bytes to be had.
+    #[error(transparent)]
+    Random(#[from] TlsError),
     /// The session can't go on.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -99,9 +121,14 @@ impl NetError {
             | Self::RepeatedRequest
             | Self::Handshake { .. }
             | Self::PlainBehindRequest => SqlState::PROTOCOL_VIOLATION,
-            Self::NotEncrypted | Self::ChannelBinding => SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
+            Self::Auth(error) if error.is_breach() => SqlState::PROTOCOL_VIOLATION,
+            Self::Auth(AuthError::Failed { .. }) => SqlState::INVALID_PASSWORD,
+            Self::Auth(_) | Self::NotEncrypted | Self::ChannelBinding => {
+                SqlState::INVALID_AUTHORIZATION_SPECIFICATION
+            }
             Self::Protocol { .. } | Self::Lost { .. } | Self::Closed { .. } => SqlState::CONNECTION_FAILURE,
             Self::LoginTimeout { .. } => SqlState::CONNECTION_FAILURE,
+            Self::Secrets { .. } | Self::SecretQuery { .. } | Self::Random(_) => SqlState::CONNECTION_FAILURE,
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
@@ -117,7 +144,8 @@ impl NetError {
             Self::NotEncrypted => "Connect with sslmode=require, or set tls.mode = \"allow\" in Frostgate.",
             Self::ChannelBinding => {
                 "Any of these helps: connect with channel_binding=disable; give Frostgate the server's own \
-                 certificate and key (tls.cert, tls.key); let one of the two legs be without TLS (the client's \
+                 certificate and key (tls.cert, tls.key); let Frostgate ask for the password itself \
+                 (auth.rules with method scram); let one of the two legs be without TLS (the client's \
                  sslmode, or the one in upstream)."
             }
             Self::Protocol { .. }
@@ -127,7 +155,11 @@ impl NetError {
             | Self::Unreachable { .. }
             | Self::RepeatedRequest
             | Self::Handshake { .. }
+            | Self::Secrets { .. }
+            | Self::SecretQuery { .. }
+            | Self::Random(_)
             | Self::Session(_) => "",
+            Self::Auth(error) => error.remedy(),
         }
     }
 

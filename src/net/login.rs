@@ -4,10 +4,13 @@
 
 use super::{
     error::{NetError, Peer},
+    password::take_answer,
     stream::Stream,
 };
 use crate::{
+    auth::{Answering, Credential},
     fleet::Roster,
+    tls::random,
     wire::{
         BackendTag, Cut,
         backend::{ErrorFields, ErrorText, SqlState, error_response},
@@ -24,8 +27,6 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const READ_AT_ONCE: usize = 8 * 1024;
 /// A server says far less before its first ReadyForQuery.
 const LOGIN_LIMIT: usize = 1024 * 1024;
-/// The longest password or SASL message. Source: `PG_MAX_AUTH_TOKEN_LENGTH`, `libpq/auth.h`.
-const AUTH_TOKEN_LIMIT: u32 = 65_535;
 
 /// A session that the server has let in.
 #[derive(Debug)]
@@ -82,6 +83,8 @@ pub struct Relayed<'a> {
     pub end_point: Option<Vec<u8>>,
     /// If the server has no entry in `pg_hba.conf` for a connection of this kind, another kind may be tried.
     pub may_come_otherwise: bool,
+    /// Who has proved to the proxy who it is does not hear the server's questions: they are answered with this.
+    pub credential: Option<Credential>,
 }
 
 /// What a login came to.
@@ -106,13 +109,17 @@ pub async fn log_in(
     message: &StartupMessage,
     relayed: Relayed<'_>,
 ) -> Result<LoginOutcome, NetError> {
-    let Relayed { way, from_client, end_point, may_come_otherwise } = relayed;
+    let Relayed { way, from_client, end_point, may_come_otherwise, credential } = relayed;
     let withholds_binding =
         server.is_encrypted() && (end_point.is_none() || end_point != server.peer_end_point());
     let lost_server = |source| NetError::Lost { peer: Peer::Server, source };
     let lost_client = |source| NetError::Lost { peer: Peer::Client, source };
     say(server, &message.encode()).await.map_err(lost_server)?;
     let mut login = Login { from_client, way, withholds_binding, may_come_otherwise, ..Login::default() };
+    if let Some(credential) = credential {
+        let user = String::from_utf8_lossy(message.user()).into_owned();
+        login.answering = Some(Answering::new(user, credential, server.peer_end_point(), random()?));
+    }
     loop {
         let answered = login.hear()?;
         if answered == Heard::NotThisWay {
@@ -121,6 +128,10 @@ pub async fn log_in(
         if !login.to_client.is_empty() {
             say(client, &login.to_client).await.map_err(lost_client)?;
             login.to_client.clear();
+        }
+        if !login.to_server.is_empty() {
+            say(server, &login.to_server).await.map_err(lost_server)?;
+            login.to_server.clear();
         }
         match answered {
             Heard::Ready => return Ok(LoginOutcome::LoggedIn(login.into_logged_in())),
@@ -165,12 +176,14 @@ struct Login<'a> {
     from_server: Vec<u8>,
     from_client: Vec<u8>,
     to_client: Vec<u8>,
+    to_server: Vec<u8>,
     cancel_key: Option<CancelKey>,
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
     was_refused: bool,
     way: LoginWay<'a>,
     withholds_binding: bool,
     may_come_otherwise: bool,
+    answering: Option<Answering>,
 }
 
 impl Default for Login<'_> {
@@ -180,12 +193,14 @@ impl Default for Login<'_> {
             from_server: Vec::new(),
             from_client: Vec::new(),
             to_client: Vec::new(),
+            to_server: Vec::new(),
             cancel_key: None,
             parameters: Vec::new(),
             was_refused: false,
             way: LoginWay::Plain,
             withholds_binding: false,
             may_come_otherwise: false,
+            answering: None,
         }
     }
 }
@@ -201,6 +216,12 @@ impl Login<'_> {
             // What is too long to be held is no message of a login but a notice: wait for all of it.
             let Cut::Whole { tag, bytes, body } = cut else { break };
             dealt_with = dealt_with.saturating_add(bytes.len());
+            if tag == BackendTag::Authentication
+                && answer_for_client(&mut self.answering, &mut self.to_server, body)?
+            {
+                self.may_come_otherwise = false;
+                continue;
+            }
             let parameter = read_parameter_status(body).filter(|_| tag == BackendTag::ParameterStatus);
             match (parameter, self.way) {
                 (Some((b"default_transaction_read_only", _)), LoginWay::Fenced { told: read_only }) => {
@@ -240,23 +261,14 @@ impl Login<'_> {
 
     /// The client's answer to the server's question, when it is all there.
     fn answer(&mut self) -> Result<Option<Vec<u8>>, NetError> {
-        let Some((tag, length)) = password_header(&self.from_client) else { return Ok(None) };
-        if tag != b'p' || !(4..=AUTH_TOKEN_LIMIT).contains(&length) {
-            let source = crate::wire::WireError::ExpectedPassword { got: tag, said: length };
-            return Err(NetError::Protocol { peer: Peer::Client, source });
-        }
-        let whole = usize::try_from(length).unwrap_or(usize::MAX).saturating_add(1);
-        if self.from_client.len() < whole {
-            return Ok(None);
-        }
-        let rest = self.from_client.split_off(whole);
+        let Some(answer) = take_answer(&mut self.from_client)? else { return Ok(None) };
         self.speaks = Speaks::Server;
-        let body = self.from_client.get(HEADER..).unwrap_or_default();
+        let body = answer.get(HEADER..).unwrap_or_default();
         // The server, which offered it, would take the client's word for somebody's having tampered with the offer.
         if self.withholds_binding && sasl::binding_flag(body) == Some(BindingFlag::Yes) {
             return Err(NetError::ChannelBinding);
         }
-        Ok(Some(std::mem::replace(&mut self.from_client, rest)))
+        Ok(Some(answer))
     }
 
     fn into_logged_in(self) -> LoggedIn {
@@ -267,6 +279,19 @@ impl Login<'_> {
             parameters: self.parameters,
         }
     }
+}
+
+/// Answers the server in the client's place, if the proxy is to do that. Whether the client shall not hear of it.
+fn answer_for_client(
+    answering: &mut Option<Answering>,
+    to_server: &mut Vec<u8>,
+    body: &[u8],
+) -> Result<bool, NetError> {
+    let Some(answering) = answering else { return Ok(false) };
+    if let Some(answer) = answering.hear(body)? {
+        to_server.extend_from_slice(&answer);
+    }
+    Ok(sasl::request_code(body).is_some_and(|(code, _)| code != sasl::OK))
 }
 
 /// Passes on what the server offers, without what is bound to a certificate that the client has not seen.
@@ -288,16 +313,8 @@ fn speaks_after(body: &[u8]) -> Speaks {
     }
 }
 
-fn password_header(bytes: &[u8]) -> Option<(u8, u32)> {
-    let (&tag, rest) = bytes.split_first()?;
-    if tag != b'p' {
-        return Some((tag, 0));
-    }
-    rest.first_chunk::<4>().map(|word| (tag, u32::from_be_bytes(*word)))
-}
-
 /// Writes it all, and sees to it that nothing of it is held back.
-async fn say(to: &mut Stream, bytes: &[u8]) -> io::Result<()> {
+pub(super) async fn say(to: &mut Stream, bytes: &[u8]) -> io::Result<()> {
     to.write_all(bytes).await?;
     to.flush().await
 }

@@ -3,11 +3,13 @@
 
 mod asking;
 mod cancel;
+mod ended;
 mod error;
 mod farewell;
 mod greeting;
 mod leg;
 mod login;
+mod password;
 mod relay;
 mod sift;
 mod stream;
@@ -15,6 +17,7 @@ mod upstream;
 mod worker;
 
 pub use cancel::send as send_cancel;
+pub use ended::Keeper;
 pub use error::{NetError, Peer};
 pub use farewell::farewell;
 pub use greeting::{Greeting, greet};

@@ -1,7 +1,7 @@
 //! What the sessions of one thread share: a buffer to read into, the classifier's cache, counters, and the
 //! operator's words ready to be sent. Lent for the length of one poll; a session keeps nothing of it.
 
-use super::upstream::Upstream;
+use super::{ended::Keeper, upstream::Upstream};
 use crate::{
     config::Config,
     fleet::{PidLog, ServerKnowledge, Switch},
@@ -33,6 +33,8 @@ pub struct Shared {
     pub labels: Arc<LabelBook>,
     /// The server.
     pub upstream: Arc<Upstream>,
+    /// Whose authentication ends here.
+    pub keeper: Arc<Keeper>,
     /// TLS to clients; none: they are spoken to in plain text.
     pub doorway: Option<Arc<Doorway>>,
     /// What is known of it.

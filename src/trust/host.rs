@@ -4,7 +4,7 @@
 //! `fe-secure-openssl.c`.
 
 use super::{certificate::Certificate, error::TrustError};
-use std::net::IpAddr;
+use core::net::IpAddr;
 use x509_cert::ext::pkix::{SubjectAltName, name::GeneralName};
 
 impl Certificate<'_> {

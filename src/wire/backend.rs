@@ -37,6 +37,8 @@ impl SqlState {
     pub const CONNECTION_FAILURE: Self = Self(*b"08006");
     /// `08001`: the server can't be reached.
     pub const UNABLE_TO_CONNECT: Self = Self(*b"08001");
+    /// `28P01`: that is not the password.
+    pub const INVALID_PASSWORD: Self = Self(*b"28P01");
     /// `28000`: nobody may come in so.
     pub const INVALID_AUTHORIZATION_SPECIFICATION: Self = Self(*b"28000");
     /// `0A000`: this is not supported.
@@ -201,6 +203,21 @@ pub fn first_column(body: &[u8]) -> Option<&[u8]> {
     rest.get(..super::read::size(length))
 }
 
+/// The last column of a DataRow: `None` if it is NULL or not there.
+pub fn last_column(body: &[u8]) -> Option<&[u8]> {
+    let (count, mut rest) = super::read::u16_be(body)?;
+    let mut last = None;
+    for _ in 0..count {
+        let (length, after) = super::read::u32_be(rest)?;
+        // A length of -1 is NULL, and no bytes follow.
+        let length = if length == u32::MAX { None } else { Some(super::read::size(length)) };
+        let (column, after) = after.split_at_checked(length.unwrap_or(0))?;
+        last = length.map(|_| column);
+        rest = after;
+    }
+    last
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +280,9 @@ mod tests {
         assert_eq!(first_column(&out[5..]), Some(&b"on"[..]));
         assert_eq!(first_column(&[0, 1, 0xff, 0xff, 0xff, 0xff]), None);
         assert_eq!(first_column(&[0, 0]), None);
+        assert_eq!(last_column(&out[5..]), Some(&b"on"[..]));
+        assert_eq!(last_column(&[0, 2, 0, 0, 0, 1, b'x', 0xff, 0xff, 0xff, 0xff]), None);
+        assert_eq!(last_column(&[0, 2, 0, 0, 0, 1, b'x', 0, 0, 0, 1, b'y']), Some(&b"y"[..]));
+        assert_eq!(last_column(&[0, 9, 0, 0]), None);
     }
 }

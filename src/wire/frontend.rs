@@ -129,6 +129,21 @@ impl Write<'_> {
         })
     }
 
+    /// Bind with parameters as text, results as text.
+    pub fn bind_text(&mut self, portal: &str, statement: &str, parameters: &[&str]) -> &mut Self {
+        self.message(b'B', |out| {
+            c_str(out, portal.as_bytes());
+            c_str(out, statement.as_bytes());
+            out.extend_from_slice(&[0, 0]);
+            out.extend_from_slice(&u16::try_from(parameters.len()).unwrap_or(0).to_be_bytes());
+            for parameter in parameters {
+                out.extend_from_slice(&u32::try_from(parameter.len()).unwrap_or(0).to_be_bytes());
+                out.extend_from_slice(parameter.as_bytes());
+            }
+            out.extend_from_slice(&[0, 0]);
+        })
+    }
+
     /// Execute without a row limit.
     pub fn execute(&mut self, portal: &str) -> &mut Self {
         self.message(b'E', |out| {
@@ -187,6 +202,13 @@ pub(super) fn framed(out: &mut Vec<u8>, tag: u8, body: impl FnOnce(&mut Vec<u8>)
     if let Some(word) = out.get_mut(at..).and_then(|o| o.first_chunk_mut::<4>()) {
         *word = length.to_be_bytes();
     }
+}
+
+/// A password or SASL message, which share a type byte.
+pub fn password_message(parts: &[&[u8]]) -> Vec<u8> {
+    let mut out = Vec::new();
+    framed(&mut out, b'p', |out| out.extend(parts.concat()));
+    out
 }
 
 /// Appends a NUL-terminated string; a NUL inside would end it early, so it is cut there.

@@ -3,20 +3,43 @@
 
 use super::{
     frontend::{c_str, framed},
-    read::{c_string, u32_be},
+    read::{c_string, size, u32_be},
 };
 
 /// SCRAM bound to the TLS connection.
 pub const SCRAM_PLUS: &[u8] = b"SCRAM-SHA-256-PLUS";
 /// SCRAM that is not.
 pub const SCRAM: &[u8] = b"SCRAM-SHA-256";
-/// `AuthenticationSASL`'s code.
-const OFFER: u32 = 10;
+/// The codes of Authentication messages. Source: manual, "Message Formats".
+pub const OK: u32 = 0;
+/// A password in plain text is asked for.
+pub const CLEARTEXT: u32 = 3;
+/// A hash with that salt is asked for.
+pub const MD5: u32 = 5;
+/// A mechanism is to be chosen.
+pub const SASL: u32 = 10;
+/// The exchange goes on.
+pub const CONTINUE: u32 = 11;
+/// The exchange's last words.
+pub const FINAL: u32 = 12;
+
+/// An Authentication message's code, and what follows it.
+pub fn request_code(body: &[u8]) -> Option<(u32, &[u8])> {
+    u32_be(body)
+}
+
+/// Appends an Authentication message.
+pub fn request(out: &mut Vec<u8>, code: u32, data: &[u8]) {
+    framed(out, b'R', |out| {
+        out.extend_from_slice(&code.to_be_bytes());
+        out.extend_from_slice(data);
+    });
+}
 
 /// The mechanisms that an Authentication message offers; none if it is another one.
 pub fn offered(body: &[u8]) -> Option<Vec<&[u8]>> {
     let (code, mut rest) = u32_be(body)?;
-    if code != OFFER {
+    if code != SASL {
         return None;
     }
     let mut mechanisms = Vec::new();
@@ -30,7 +53,7 @@ pub fn offered(body: &[u8]) -> Option<Vec<&[u8]>> {
 /// Appends an `AuthenticationSASL`.
 pub fn offer(out: &mut Vec<u8>, mechanisms: &[&[u8]]) {
     framed(out, b'R', |out| {
-        out.extend_from_slice(&OFFER.to_be_bytes());
+        out.extend_from_slice(&SASL.to_be_bytes());
         for name in mechanisms {
             c_str(out, name);
         }
@@ -49,14 +72,20 @@ pub enum BindingFlag {
     Used,
 }
 
+/// The mechanism of a `SASLInitialResponse`, and the client's first words.
+pub fn initial_response(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (mechanism, rest) = c_string(body)?;
+    let (length, words) = u32_be(rest)?;
+    (size(length) == words.len()).then_some((mechanism, words))
+}
+
 /// The flag in a `SASLInitialResponse`'s body; none if that is something else.
 pub fn binding_flag(body: &[u8]) -> Option<BindingFlag> {
-    let (mechanism, rest) = c_string(body)?;
+    let (mechanism, words) = initial_response(body)?;
     if mechanism != SCRAM && mechanism != SCRAM_PLUS {
         return None;
     }
-    let (_, data) = u32_be(rest)?;
-    match data.first()? {
+    match words.first()? {
         b'n' => Some(BindingFlag::No),
         b'y' => Some(BindingFlag::Yes),
         b'p' => Some(BindingFlag::Used),

@@ -8,6 +8,7 @@ mod bad_input;
 mod cancel;
 mod drain;
 mod durable;
+mod ended;
 mod fence;
 mod freeze;
 mod loopholes;

@@ -1,0 +1,189 @@
+//! Authentication that ends here: who is asked by the proxy, what is known of him, and the asking itself.
+
+use super::{
+    error::{NetError, Peer},
+    login::say,
+    password::take_answer,
+    stream::Stream,
+    upstream::Upstream,
+};
+use crate::{
+    auth::{Answering, Asked, Asking, Client, Credential, Secret, Secrets},
+    config::{AuthMethod, AuthQuery, AuthSettings},
+    tls::random,
+    wire::{
+        BackendTag, Cut,
+        backend::{ErrorFields, last_column},
+        frame::{HEADER, Rows, cut_backend},
+        frontend::Write as Frontend,
+        startup::StartupMessage,
+    },
+};
+use std::{
+    fs,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::io::AsyncReadExt as _;
+
+/// What a server says to a login and a question of ours.
+const ANSWER_LIMIT: usize = 1024 * 1024;
+
+/// Who is asked by the proxy, and the secrets that it knows.
+#[derive(Debug)]
+pub struct Keeper {
+    settings: AuthSettings,
+    secrets: Mutex<Arc<Secrets>>,
+}
+
+impl Keeper {
+    /// Reads the file of secrets.
+    ///
+    /// # Errors
+    /// It can't be read, or a line of it.
+    pub fn new(settings: AuthSettings) -> Result<Self, NetError> {
+        let secrets = Mutex::new(Arc::new(read(settings.secrets.as_deref())?));
+        Ok(Self { settings, secrets })
+    }
+
+    /// Reads the file again.
+    ///
+    /// # Errors
+    /// It can't be read, or a line of it; what was there before stays.
+    pub fn reload(&self) -> Result<(), NetError> {
+        let secrets = Arc::new(read(self.settings.secrets.as_deref())?);
+        // It is swapped whole.
+        *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
+        Ok(())
+    }
+
+    /// How that user is to prove who he is to the proxy; none: to the server.
+    pub fn method(&self, user: &str, database: &str) -> Option<AuthMethod> {
+        self.settings.method(user, database)
+    }
+
+    fn of(&self, user: &str) -> Option<Secret> {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).of(user)
+    }
+
+    /// What is known of a user: from the file, else from the server.
+    async fn secret(&self, upstream: &Upstream, user: &str) -> Result<Option<Secret>, NetError> {
+        match (self.of(user), &self.settings.query) {
+            (None, Some(query)) => look_up(upstream, query, self.of(&query.user), user).await,
+            (known, _) => Ok(known),
+        }
+    }
+
+    /// Asks a client who it is. What the server can be answered with.
+    ///
+    /// # Errors
+    /// It has not proved it, or its secret can't be looked up, or its socket failed.
+    pub async fn ask(
+        &self,
+        socket: &mut Stream,
+        from_client: &mut Vec<u8>,
+        client: Client,
+        upstream: &Upstream,
+    ) -> Result<Credential, NetError> {
+        let lost = |source| NetError::Lost { peer: Peer::Client, source };
+        let secret = self.secret(upstream, &client.user).await?;
+        let (mut asking, mut asked) = Asking::begin(client, secret, random()?)?;
+        loop {
+            match asked {
+                Asked::Proven(proof, credential) => {
+                    say(socket, &proof).await.map_err(lost)?;
+                    return Ok(credential);
+                }
+                Asked::More(question) => say(socket, &question).await.map_err(lost)?,
+            }
+            let answer = loop {
+                if let Some(answer) = take_answer(from_client)? {
+                    break answer;
+                }
+                if socket.read_buf(from_client).await.map_err(lost)? == 0 {
+                    return Err(NetError::Closed { peer: Peer::Client });
+                }
+            };
+            asked = asking.hear(answer.get(HEADER..).unwrap_or_default())?;
+        }
+    }
+}
+
+fn read(path: Option<&Path>) -> Result<Secrets, NetError> {
+    let Some(path) = path else { return Ok(Secrets::default()) };
+    let wrong = |problem| NetError::Secrets { path: path.into(), problem };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    Secrets::parse(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// Asks the server for a user's secret.
+async fn look_up(
+    upstream: &Upstream,
+    query: &AuthQuery,
+    own: Option<Secret>,
+    user: &str,
+) -> Result<Option<Secret>, NetError> {
+    let (server, _) = upstream.connect().await?;
+    let end_point = server.peer_end_point();
+    let answering = Answering::new(query.user.clone(), own.into(), end_point, random()?);
+    let mut conversation = Conversation { server, held: Vec::new(), answering };
+    let parameters = [("user", &*query.user), ("database", &*query.database)];
+    conversation.say(&StartupMessage::new(&parameters).encode()).await?;
+    conversation.until_ready().await?;
+    let mut text = Vec::new();
+    Frontend(&mut text).parse("", &query.sql).bind_text("", "", &[user]).execute("").sync();
+    conversation.say(&text).await?;
+    let secret = conversation.until_ready().await?;
+    let mut text = Vec::new();
+    Frontend(&mut text).terminate();
+    // It has answered; whether it hears the farewell is nobody's loss.
+    drop(conversation.say(&text).await);
+    Ok(secret.map(|text| Secret::parse(&text)))
+}
+
+/// A short one with the server, of our own.
+struct Conversation {
+    server: Stream,
+    held: Vec<u8>,
+    answering: Answering,
+}
+
+impl Conversation {
+    async fn say(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+        say(&mut self.server, bytes).await.map_err(|source| NetError::Lost { peer: Peer::Server, source })
+    }
+
+    /// The last column of the first row, if there is one.
+    async fn until_ready(&mut self) -> Result<Option<String>, NetError> {
+        let mut found = None;
+        loop {
+            let cut = cut_backend(&self.held, Rows::Held);
+            let cut = cut.map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
+            let Cut::Whole { tag, bytes, body } = cut else {
+                let lost = |source| NetError::Lost { peer: Peer::Server, source };
+                let read = self.server.read_buf(&mut self.held).await.map_err(lost)?;
+                if read == 0 || self.held.len() > ANSWER_LIMIT {
+                    return Err(NetError::Closed { peer: Peer::Server });
+                }
+                continue;
+            };
+            let length = bytes.len();
+            let mut answer = None;
+            if tag == BackendTag::ErrorResponse {
+                let message = ErrorFields(body).field(b'M').unwrap_or_default();
+                return Err(NetError::SecretQuery { problem: String::from_utf8_lossy(message).into_owned() });
+            } else if tag == BackendTag::Authentication {
+                answer = self.answering.hear(body)?;
+            } else if tag == BackendTag::DataRow && found.is_none() {
+                found = last_column(body).map(|text| String::from_utf8_lossy(text).into_owned());
+            }
+            self.held.drain(..length);
+            if tag == BackendTag::ReadyForQuery {
+                return Ok(found);
+            }
+            if let Some(answer) = answer {
+                self.say(&answer).await?;
+            }
+        }
+    }
+}
