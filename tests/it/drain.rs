@@ -117,14 +117,18 @@ fn a_copy_under_way_and_a_statement_that_runs_are_waited_for() {
         out.query("COPY t FROM STDIN");
     });
     copier.until('G');
+    // It runs for as long as somebody else keeps a lock.
+    let mut keeper = crate::support::Wire::connect(server.port, &database);
+    assert_eq!(keeper.ask("SELECT pg_advisory_lock(1)"), "TDC I");
     runner.say(|out| {
-        out.query("INSERT INTO t SELECT 1 FROM pg_sleep(0.5)");
+        out.query("INSERT INTO t SELECT 1 FROM pg_advisory_lock(1)");
     });
     eventually("it runs", || {
         (server.sql("postgres", &format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE 'INSERT%' AND state = 'active'")) == "1").then_some(())
     });
     proxy.shut();
     assert_eq!(proxy.status()["writing_transactions"], 2);
+    assert_eq!(keeper.ask("SELECT pg_advisory_unlock(1)"), "TDC I");
     assert_eq!(support_short(&runner.until('Z')), "C I");
     assert_eq!(proxy.state(), "draining");
     copier.send(b"d\0\0\0\x067\nc\0\0\0\x04");
