@@ -283,7 +283,7 @@ impl Relay {
     }
 
     /// Tells how the session stands, if that has changed.
-    fn publish(&mut self) {
+    pub(super) fn publish(&mut self) {
         let report = self.session.report();
         if self.reported == Some(report) {
             return;

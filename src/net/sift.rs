@@ -118,6 +118,8 @@ impl Relay {
             }
             at = end;
         }
+        // What a client has been told, the operator's verbs know: a thaw behind an exempt BEGIN finds it.
+        self.publish();
         let sent = self.to_client.send(cx, &mut self.client, data.get(start..at).unwrap_or_default());
         Ok((at, sent))
     }
