@@ -50,6 +50,10 @@ pub async fn serve(worker: Rc<Worker>, operator: Arc<Operator>, accepted: Accept
         Ok(()) => tracing::info!(session = id, "session ends"),
         Err(error) => tracing::warn!(session = id, problem = %chain(&error), "session ends"),
     }
+    if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {
+        // It may be this session alone that was ended; or the server, and what comes back is another one.
+        shared.server.forget();
+    }
     if let Ending::ServerLeft(server) = ending {
         Box::pin(farewell(server, &shared.upstream, &record)).await;
     }
@@ -279,6 +283,7 @@ impl Connection {
             process_id: login.cancel_key.as_ref().map_or(0, |key| key.process_id),
             fenced_at_login: at_server.is_fenced,
             advertise_read_only: self.worker.shared.config.advertise_read_only,
+            is_strict: self.worker.shared.config.strict_functions,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod app;
 pub mod auth;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connection;
@@ -12,6 +13,7 @@ pub mod control;
 pub mod fleet;
 pub mod freeze;
 pub mod listener;
+pub mod monitor;
 pub mod net;
 pub mod observe;
 pub mod session;

@@ -110,6 +110,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Freeze(args) => remote(cli::freeze(args, &caller(state_dir))),
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
+        Command::Verify(args) => remote(cli::verify(args, &caller(state_dir))),
         Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
         Command::Demo { keep } => remote(cli::demo(keep)),
     }

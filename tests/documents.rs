@@ -100,6 +100,9 @@ fn the_example_file_holds_every_key_and_says_the_defaults() {
     // What has no default, or another one on each machine.
     expected.maintenance_listen = Some(Address::Unix("/run/frostgate/maintenance/.s.PGSQL.5432".into()));
     expected.threads = Some(2);
+    expected.monitor.clone_from(&example.monitor);
+    expected.expect.clone_from(&example.expect);
+    assert!(example.monitor.is_some() && example.expect.len() == 1);
     expected.refusal.hint.clone_from(&example.refusal.hint);
     expected.auth = example.auth.clone();
     assert_eq!(expected.auth.rules, []);

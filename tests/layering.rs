@@ -11,9 +11,10 @@ use std::{
 /// Ground floor first. Modules that share a row may not name each other.
 const FLOORS: &[&[&str]] = &[
     &["wire", "sql", "freeze", "config", "trust"],
-    &["session", "fleet", "tls", "auth"],
+    &["session", "fleet", "check", "tls", "auth"],
     &["observe"],
     &["net"],
+    &["monitor"],
     &["control"],
     &["connection", "cli"],
     &["listener"],
@@ -21,7 +22,7 @@ const FLOORS: &[&[&str]] = &[
     &["main", "lib"],
 ];
 /// These decide; they never touch the world.
-const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "trust", "auth"];
+const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "check", "trust", "auth"];
 const WORLD: &[&str] = &[
     "tokio",
     "std::net",
@@ -45,7 +46,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("hmac", &["auth"]),
     ("hyper", &["cli"]),
     ("hyper_util", &["cli"]),
-    ("jiff", &["freeze", "config", "session", "fleet", "observe", "control", "cli", "app"]),
+    ("jiff", &["freeze", "config", "session", "check", "fleet", "observe", "control", "cli", "app"]),
     // The name that md_5 goes by in code.
     ("md5", &["auth"]),
     ("md_5", &["auth"]),
@@ -56,8 +57,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["tls"]),
     ("rustls_pki_types", &["trust"]),
     ("rustls_webpki", &["trust"]),
-    ("serde", &["config", "freeze", "fleet", "observe", "control", "cli"]),
-    ("serde_json", &["fleet", "observe", "control", "connection", "cli", "app"]),
+    ("serde", &["config", "freeze", "check", "fleet", "observe", "control", "cli"]),
+    ("serde_json", &["fleet", "observe", "monitor", "control", "connection", "cli", "app"]),
     ("sha2", &["trust", "auth"]),
     ("sqlparser", &["sql"]),
     ("stringprep", &["auth"]),
@@ -76,6 +77,7 @@ const GUESTS: &[(&str, &[&str])] = &[
             "auth",
             "observe",
             "net",
+            "monitor",
             "control",
             "connection",
             "cli",
@@ -83,11 +85,14 @@ const GUESTS: &[(&str, &[&str])] = &[
             "app",
         ],
     ),
-    ("tokio", &["fleet", "observe", "net", "control", "connection", "cli", "listener", "app", "main"]),
-    ("tokio_postgres", &["cli"]),
+    (
+        "tokio",
+        &["fleet", "observe", "net", "monitor", "control", "connection", "cli", "listener", "app", "main"],
+    ),
+    ("tokio_postgres", &["monitor", "cli"]),
     ("tokio_rustls", &["net"]),
     ("toml", &["config"]),
-    ("tracing", &["fleet", "tls", "observe", "net", "control", "connection", "listener", "app"]),
+    ("tracing", &["fleet", "tls", "observe", "net", "monitor", "control", "connection", "listener", "app"]),
     ("tracing_subscriber", &["app"]),
     // The name that rustls_webpki goes by in code.
     ("webpki", &["trust"]),

@@ -81,6 +81,7 @@ impl World {
             process_id: 7,
             fenced_at_login: false,
             advertise_read_only: false,
+            is_strict: false,
         };
         let gate = Gate { epoch: Epoch(0), phase: Phase::Open, edition: 0 };
         Self {

@@ -17,6 +17,7 @@ use crate::{
     fleet::{Entrance, Order, PidLog, ServerKnowledge, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
+    monitor::Monitor,
     net::{Keeper, Shared, Upstream},
     observe::{Audit, LabelBook, Watch, WorkerCounters},
     tls::Doorway,
@@ -78,11 +79,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let control = doors::bind_control(&config.control)?;
     let switch = Arc::new(Switch::new(state));
     let server = Arc::new(ServerKnowledge::default());
-    let (pids, orphans) = PidLog::open(&store)?;
-    if !orphans.is_empty() {
-        tracing::warn!(count = orphans.len(), "a process before this one left server sessions behind");
-    }
-    server.set_orphans(orphans);
+    let pids = open_pids(&store, &server)?;
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
     let Peers { upstream, keeper, doorway } = Peers::read(&config)?;
@@ -101,8 +98,9 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         counters: counters.clone(),
         upstream: upstream.name(),
         server: Arc::clone(&server),
+        monitor: monitor(&config)?,
+        expect: config.expect.clone(),
     }));
-    let pids = Arc::new(pids);
     let shared = Shared {
         config: Arc::clone(&config),
         switch,
@@ -126,6 +124,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     doors::spawn_control(&mut tasks, &operator, control, opened.http);
     drop(tasks.spawn(watching::watch_relays(Arc::clone(&operator), seen)));
     drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&operator), shared.clone())));
+    drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), config.limits.monitor_interval)));
     operator.resume();
     signals::until_stopped(&operator, &shared).await?;
     tracing::info!("stopping");
@@ -139,6 +138,22 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(std::fs::remove_file(&config.control));
     operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));
     Ok(())
+}
+
+/// The log of process ids; what the process before this one left in it are orphans.
+fn open_pids(store: &StateFile, server: &ServerKnowledge) -> Result<Arc<PidLog>, AppError> {
+    let (pids, orphans) = PidLog::open(store)?;
+    if !orphans.is_empty() {
+        tracing::warn!(count = orphans.len(), "a process before this one left server sessions behind");
+    }
+    server.set_orphans(orphans);
+    Ok(Arc::new(pids))
+}
+
+/// Nothing is connected yet.
+fn monitor(config: &Config) -> Result<Option<Arc<Monitor>>, AppError> {
+    let Some(info) = config.monitor.clone() else { return Ok(None) };
+    Ok(Some(Arc::new(Monitor::new(info, config.limits.connect_timeout)?)))
 }
 
 /// The parts that are made from files of certificates, keys and secrets.

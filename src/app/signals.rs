@@ -26,13 +26,14 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
                     drain: DrainOptions::default(),
                     // Nobody could be asked: a gate that is shut without a fence is better than none.
                     allow_unfenced: true,
+                    require_quiet: false,
                 };
                 if let Err(error) = operator.freeze(call).await {
                     tracing::error!(%error, "SIGUSR1");
                 }
             }
             _ = thaw.recv() => {
-                let call = ThawCall { reason: None, by: "signal".into() };
+                let call = ThawCall { by: "signal".into(), ..ThawCall::default() };
                 if let Err(error) = operator.thaw(call).await {
                     tracing::error!(%error, "SIGUSR2");
                 }
@@ -55,6 +56,9 @@ fn reload_files(operator: &Operator, shared: &Shared) {
     };
     tell("upstream", shared.upstream.reload().err().map(|error| chain(&error)));
     tell("auth", shared.keeper.reload().err().map(|error| chain(&error)));
+    if let Some(reloaded) = operator.reload_monitor() {
+        tell("monitor", reloaded.err().map(|error| chain(&error)));
+    }
     if let Some(doorway) = &shared.doorway {
         tell("tls", doorway.reload().err().map(|error| chain(&error)));
     }

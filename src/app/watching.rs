@@ -3,6 +3,7 @@
 use super::clock::now;
 use crate::{
     control::Operator,
+    freeze::Phase,
     net::Shared,
     observe::{Book, Key, Seen, Tried, What},
 };
@@ -11,7 +12,10 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio::{sync::mpsc, time::interval};
+use tokio::{
+    sync::mpsc,
+    time::{MissedTickBehavior, interval},
+};
 
 /// How often damped audit lines are looked for.
 const TICK: Duration = Duration::from_secs(1);
@@ -73,7 +77,25 @@ pub(super) async fn look_at_upstream(operator: Arc<Operator>, shared: Shared) {
     loop {
         tick.tick().await;
         let up = !shared.switch.roster().is_empty() || shared.upstream.connect().await.is_ok();
+        if !up {
+            shared.server.forget();
+        }
         operator.note_upstream(up);
+    }
+}
+
+/// Looks at the server from outside, if there is a monitor: when the proxy starts, which tells who the server is, and
+/// while the gate is shut again and again.
+pub(super) async fn look_at_server(operator: Arc<Operator>, between: Duration) {
+    let mut tick = interval(between);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut is_first = true;
+    loop {
+        tick.tick().await;
+        operator.note_frozen_server().await;
+        if std::mem::take(&mut is_first) || operator.phase() != Phase::Open {
+            operator.look_again().await;
+        }
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Tell who tried to write what, since when, how often.
     Refused(RefusedArgs),
+    /// Look whether the server itself is quiet, and who goes round the proxy.
+    Verify(VerifyArgs),
     /// Tell what a statement is, what a frozen proxy does with it, and why.
     Explain(ExplainArgs),
     /// Play the whole story on this machine, with a throw-away PostgreSQL.
@@ -71,6 +73,12 @@ pub struct ServeArgs {
     /// Threads that relay. Default: one for each core.
     #[arg(long, env = "FROSTGATE_THREADS")]
     pub threads: Option<u64>,
+    /// As whom to look at the server from outside: a libpq connection string or URL, best of a role with `pg_monitor`.
+    #[arg(long, env = "FROSTGATE_MONITOR", value_name = "CONNINFO")]
+    pub monitor: Option<String>,
+    /// Who may go round the proxy: user=…, application=…, database=…, address=…, all of one flag together.
+    #[arg(long, value_name = "WHO")]
+    pub expect: Vec<String>,
     /// Start frozen, whatever the state on disk says.
     #[arg(long)]
     pub frozen: bool,
@@ -114,6 +122,9 @@ pub struct FreezeArgs {
     /// Freeze although a pooler behind the proxy leaves no room for the fence.
     #[arg(long)]
     pub allow_unfenced: bool,
+    /// End with 7 if the server is not quiet once it is frozen, and with 4 at once if no monitor could tell.
+    #[arg(long, conflicts_with = "no_wait")]
+    pub require_quiet: bool,
     /// Shut the gate, and do not wait for the drain.
     #[arg(long)]
     pub no_wait: bool,
@@ -179,9 +190,23 @@ pub struct ThawArgs {
     /// Why, for the audit.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
+    /// Thaw although the server is another one than it was at the freeze.
+    #[arg(long)]
+    pub accept_new_server: bool,
     /// Who thaws. Default: the user who runs this.
     #[arg(long, value_name = "WHO")]
     pub by: Option<String>,
+    /// The proxy.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// For how long to watch.
+    #[arg(long = "for", default_value = "10s", value_name = "TIME")]
+    pub length: String,
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,

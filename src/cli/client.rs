@@ -1,9 +1,13 @@
 //! The way to a running proxy: HTTP on its control socket.
 
-use super::error::{CliError, Exit};
+use super::{
+    args::Reach,
+    error::{CliError, Exit},
+};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Method, Request, body::Bytes, client::conn::http1::handshake};
 use hyper_util::rt::TokioIo;
+use jiff::Zoned;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -11,6 +15,23 @@ use tokio::net::UnixStream;
 
 /// The longest answer that is read.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Where and who the caller is; `main` finds that out.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The control socket to use if none is named.
+    pub default_control: PathBuf,
+    /// Who runs this.
+    pub name: String,
+    /// The time, with its zone: for `--until 02:30`.
+    pub now: Zoned,
+}
+
+impl Caller {
+    pub(super) fn client(&self, reach: &Reach) -> Client {
+        Client::new(reach.control.as_deref().unwrap_or(&self.default_control))
+    }
+}
 
 /// A proxy, by its control socket.
 #[derive(Debug, Clone)]

@@ -8,11 +8,14 @@ mod explain;
 mod settings;
 mod show;
 mod verbs;
+mod verify;
 mod when;
 
 pub use args::{Cli, Command};
+pub use client::Caller;
 pub use demo::{DemoError, demo};
 pub use error::{CliError, Exit};
 pub use explain::explain;
 pub use settings::{check_config, serve_config};
-pub use verbs::{Caller, freeze, refused, status, thaw};
+pub use verbs::{freeze, refused, status, thaw};
+pub use verify::verify;

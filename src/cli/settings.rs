@@ -28,6 +28,8 @@ pub fn serve_config(args: ServeArgs, default_state_dir: PathBuf) -> Result<Confi
         control: args.control,
         http: args.http,
         threads: args.threads,
+        monitor: args.monitor,
+        expect: args.expect,
     };
     Ok(Config::check(raw.overridden_by(said), default_state_dir)?)
 }

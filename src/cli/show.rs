@@ -2,6 +2,7 @@
 
 use super::error::CliError;
 use crate::{
+    check::Quiet,
     control::{HoldsUp, Status},
     freeze::Phase,
 };
@@ -81,6 +82,13 @@ pub(super) fn status(status: &Status) -> String {
     line("refused", format!("{} statements since the start", status.refused_total));
     line("fence", status.fence.clone());
     line("server", server(status));
+    if let Some(replaced) = replaced(status) {
+        line("identity", replaced);
+    } else if let Some(identity) = &status.server {
+        let version =
+            status.server_version.map_or_else(String::new, |version| format!("PostgreSQL {version}, "));
+        line("identity", format!("{version}system identifier {identity}"));
+    }
     if !status.state_durable {
         line("durable", "no: the state directory is on a volatile file system".into());
     }
@@ -107,15 +115,33 @@ fn headline(status: &Status) -> String {
 }
 
 fn server(status: &Status) -> String {
-    let checked = match status.quiet.as_str() {
-        "not_checked" => "what goes round the proxy was not looked at",
-        other => other,
-    };
+    let checked = quiet(status);
     match status.upstream_up {
         Some(true) => format!("{} is up; {checked}", status.upstream),
         Some(false) => format!("{} CAN'T BE REACHED; {checked}", status.upstream),
         None => format!("{}; {checked}", status.upstream),
     }
+}
+
+fn quiet(status: &Status) -> String {
+    let Some(check) = &status.check else { return "what goes round the proxy was not looked at".into() };
+    match (&check.problem, &check.report) {
+        (Some(problem), _) => format!("quiet: not checked, {problem}"),
+        (None, Some(report)) if status.quiet == Quiet::Verified => {
+            format!("quiet: verified at {}", instant(report.checked_at))
+        }
+        (None, Some(report)) => {
+            let count = report.violations().count();
+            format!("NOT QUIET: {count} thing(s) write or may write; frostgate verify tells which")
+        }
+        (None, None) => "quiet: not checked while open".into(),
+    }
+}
+
+/// Another server than the one that was frozen.
+fn replaced(status: &Status) -> Option<String> {
+    let (before, now) = (status.server_at_freeze.as_ref()?, status.server.as_ref()?);
+    Some(format!("ANOTHER ONE than was frozen: {now}, it was {before}; thaw needs --accept-new-server"))
 }
 
 /// One session that a drain waits for, in one line.

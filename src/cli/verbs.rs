@@ -1,42 +1,25 @@
 //! The verbs that speak to a running proxy.
 
 use super::{
-    args::{FreezeArgs, Reach, RefusedArgs, StatusArgs, ThawArgs},
-    client::Client,
+    args::{FreezeArgs, RefusedArgs, StatusArgs, ThawArgs},
+    client::{Caller, Client},
     error::{CliError, Exit},
     show::{holding_up, instant, out, progress, refused as show_refused, say, status as show_status},
+    verify::{after_freeze, exit as exit_of, headline, told},
     when::until,
 };
 use crate::{
+    check::{CheckReport, Quiet},
     config::parse_duration,
     control::{DrainOptions, FreezeCall, OnTimeout, RunningReads, Status, Stragglers, ThawCall, VerbReply},
     freeze::Phase,
 };
-use jiff::Zoned;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 
 /// How long one question waits for a change.
 const WATCH_MS: u64 = 1_000;
 /// When stragglers are rolled back or reads cancelled, so many more questions are asked before it is given up.
 const PATIENCE: usize = 30;
-
-/// Where and who the caller is; `main` finds that out.
-#[derive(Debug, Clone)]
-pub struct Caller {
-    /// The control socket to use if none is named.
-    pub default_control: PathBuf,
-    /// Who runs this.
-    pub name: String,
-    /// The time, with its zone: for `--until 02:30`.
-    pub now: Zoned,
-}
-
-impl Caller {
-    fn client(&self, reach: &Reach) -> Client {
-        Client::new(reach.control.as_deref().unwrap_or(&self.default_control))
-    }
-}
 
 /// `freeze`.
 ///
@@ -60,6 +43,7 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
         until: end.map_err(usage("--until"))?,
         drain,
         allow_unfenced: args.allow_unfenced,
+        require_quiet: args.require_quiet,
     };
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {
@@ -72,13 +56,12 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
         out(&if args.reach.json { json!(reply).to_string() } else { text })?;
         return Ok(Exit::Done);
     }
-    let waiting = wait(&client, &reply, drain);
     // What is interrupted is the waiting; the gate stays as it is.
     tokio::select! {
-        ended = waiting => {
-            let (exit, status) = ended?;
-            tell_freeze(exit, &status, reply.epoch, args.reach.json)?;
-            Ok(exit)
+        ended = wait_and_check(&client, &reply, drain) => {
+            let ended = ended?;
+            tell_freeze(&ended, reply.epoch, args.reach.json)?;
+            ended.exit(args.require_quiet)
         }
         _ = tokio::signal::ctrl_c() => {
             let status: Status = client.get("/v1/status").await?;
@@ -86,6 +69,34 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
             Ok(Exit::Interrupted)
         }
     }
+}
+
+/// How a freeze came to its end, and what the monitor, if there is one, said then.
+struct Ended {
+    exit: Exit,
+    status: Status,
+    checked: Option<Result<CheckReport, CliError>>,
+}
+
+impl Ended {
+    /// What the monitor said matters to the code only if it was asked for.
+    fn exit(self, requires_quiet: bool) -> Result<Exit, CliError> {
+        match self.checked {
+            Some(Ok(report)) if requires_quiet => Ok(exit_of(&report, self.status.state)),
+            Some(Err(error)) if requires_quiet => Err(error),
+            Some(_) | None => Ok(self.exit),
+        }
+    }
+}
+
+async fn wait_and_check(client: &Client, reply: &VerbReply, drain: DrainOptions) -> Result<Ended, CliError> {
+    let (exit, status) = wait(client, reply, drain).await?;
+    if exit != Exit::Done || status.check.is_none() {
+        return Ok(Ended { exit, status, checked: None });
+    }
+    let checked = Some(after_freeze(client).await);
+    // The status tells of it too.
+    Ok(Ended { exit, status: client.get("/v1/status").await?, checked })
 }
 
 /// Waits until the freeze has come to its end: frozen, not in time, or overtaken.
@@ -123,7 +134,9 @@ fn tell_progress(status: &Status) {
     }
 }
 
-fn tell_freeze(exit: Exit, status: &Status, epoch: u64, as_json: bool) -> Result<(), CliError> {
+fn tell_freeze(ended: &Ended, epoch: u64, as_json: bool) -> Result<(), CliError> {
+    let Ended { exit, status, checked } = ended;
+    let exit = *exit;
     if as_json {
         return out(&json!(status).to_string());
     }
@@ -131,7 +144,14 @@ fn tell_freeze(exit: Exit, status: &Status, epoch: u64, as_json: bool) -> Result
         let at = status.frozen_at.map_or_else(String::new, |at| format!(" since {}", instant(at)));
         out(&format!("frozen (epoch {epoch}){at}"))?;
         out("no write passes, and nothing that could still write is running")?;
-        return out("the server itself was not checked: what goes round the proxy is not seen");
+        return out(&match checked {
+            None => "the server itself was not checked: what goes round the proxy is not seen".into(),
+            Some(Err(error)) => format!("the server itself was not checked: {error}"),
+            Some(Ok(report)) if report.quiet == Quiet::Verified => {
+                format!("{}; log position {}", headline(report), report.wal_to)
+            }
+            Some(Ok(report)) => told(report),
+        });
     }
     if exit == Exit::NotInTime && status.state == Phase::Draining {
         out(&format!(
@@ -160,7 +180,8 @@ fn tell_freeze(exit: Exit, status: &Status, epoch: u64, as_json: bool) -> Result
 pub async fn thaw(args: ThawArgs, caller: &Caller) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
     let by = args.by.unwrap_or_else(|| caller.name.clone());
-    let reply: VerbReply = client.post("/v1/thaw", &ThawCall { reason: args.reason, by }).await?;
+    let call = ThawCall { reason: args.reason, by, accept_new_server: args.accept_new_server };
+    let reply: VerbReply = client.post("/v1/thaw", &call).await?;
     let told = if reply.changed { "open: writes pass again" } else { "open already" };
     out(&if args.reach.json { json!(reply).to_string() } else { format!("{told} (epoch {})", reply.epoch) })?;
     Ok(Exit::Done)

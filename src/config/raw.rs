@@ -11,6 +11,15 @@ pub(super) enum OneOrMany {
     Many(Vec<String>),
 }
 
+impl OneOrMany {
+    pub(super) fn into_texts(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
 /// See the module's text. Each key is explained in `docs/CONFIGURATION.md`; a test holds that file to this.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +32,9 @@ pub struct RawConfig {
     pub(super) http: Option<String>,
     pub(super) threads: Option<u64>,
     pub(super) advertise_read_only: Option<bool>,
+    pub(super) strict_functions: Option<bool>,
+    pub(super) monitor: Option<String>,
+    pub(super) expect: Option<OneOrMany>,
     #[serde(default)]
     pub(super) limits: RawLimits,
     #[serde(default)]
@@ -45,6 +57,7 @@ pub(super) struct RawLimits {
     pub(super) connect_timeout_ms: Option<u64>,
     pub(super) shutdown_timeout_ms: Option<u64>,
     pub(super) keepalive_ms: Option<u64>,
+    pub(super) monitor_interval_ms: Option<u64>,
 }
 
 /// `[tls]`
@@ -106,6 +119,8 @@ pub struct Overrides {
     pub control: Option<String>,
     pub http: Option<String>,
     pub threads: Option<u64>,
+    pub monitor: Option<String>,
+    pub expect: Vec<String>,
 }
 
 impl RawConfig {
@@ -120,9 +135,11 @@ impl RawConfig {
     /// What was said by flag or environment takes the file's place.
     #[must_use]
     pub fn overridden_by(self, said: Overrides) -> Self {
-        let listen = if said.listen.is_empty() { self.listen } else { Some(OneOrMany::Many(said.listen)) };
+        let many = |said: Vec<String>, own| if said.is_empty() { own } else { Some(OneOrMany::Many(said)) };
         Self {
-            listen,
+            listen: many(said.listen, self.listen),
+            expect: many(said.expect, self.expect),
+            monitor: said.monitor.or(self.monitor),
             maintenance_listen: said.maintenance_listen.or(self.maintenance_listen),
             upstream: said.upstream.or(self.upstream),
             state_dir: said.state_dir.or(self.state_dir),

@@ -5,7 +5,8 @@ use super::{
     auth::AuthSettings,
     conninfo::Conninfo,
     error::{ConfigError, Fault},
-    raw::{OneOrMany, RawConfig, RawLimits},
+    expect::Expectation,
+    raw::{OneOrMany, RawConfig, RawLimits, RawRefusal},
     tls::TlsSettings,
     values::Address,
 };
@@ -38,6 +39,12 @@ pub struct Config {
     pub threads: Option<usize>,
     /// Show the fence to clients instead of hiding it.
     pub advertise_read_only: bool,
+    /// Refuse, while frozen, what calls a function that is not known to be harmless.
+    pub strict_functions: bool,
+    /// Where and as whom to look at the server.
+    pub monitor: Option<Conninfo>,
+    /// Who may go round the proxy.
+    pub expect: Vec<Expectation>,
     /// How much, how long.
     pub limits: Limits,
     /// TLS to clients; none: they are spoken to in plain text.
@@ -67,6 +74,8 @@ pub struct Limits {
     pub shutdown_timeout: Duration,
     /// A silent TCP connection is asked for a sign of life after this; none: never.
     pub keepalive: Option<Duration>,
+    /// Between two looks at the server while the gate is shut.
+    pub monitor_interval: Duration,
 }
 
 /// What a refusal says beside the operator's words.
@@ -86,14 +95,7 @@ impl Config {
     pub fn check(raw: RawConfig, default_state_dir: PathBuf) -> Result<Self, ConfigError> {
         let mut faults = Vec::new();
         let mut fault = |key: &str, problem: String| faults.push(Fault::new(key, problem));
-        let texts = match raw.listen {
-            None => vec![DEFAULT_LISTEN.to_owned()],
-            Some(OneOrMany::One(text)) => vec![text],
-            Some(OneOrMany::Many(texts)) => texts,
-        };
-        if texts.is_empty() {
-            fault("listen", "expected at least one address".into());
-        }
+        let texts = raw.listen.map_or_else(|| vec![DEFAULT_LISTEN.to_owned()], OneOrMany::into_texts);
         let mut address = |key: &str, text: &str| match Address::parse(text) {
             Ok(address) => Some(address),
             Err(problem) => {
@@ -101,13 +103,19 @@ impl Config {
                 None
             }
         };
-        let listen = texts.iter().filter_map(|text| address("listen", text)).collect();
+        let listen: Vec<Address> = texts.iter().filter_map(|text| address("listen", text)).collect();
         let maintenance_listen = raw.maintenance_listen.and_then(|t| address("maintenance_listen", &t));
         let http = match raw.http.as_deref() {
             Some("off") => None,
             text => address("http", text.unwrap_or(DEFAULT_HTTP)),
         };
         let upstream = upstream(raw.upstream.as_deref()).map_err(|problem| fault("upstream", problem));
+        if texts.is_empty() {
+            fault("listen", "expected at least one address".into());
+        }
+        let monitor = raw.monitor.as_deref().map(monitor).transpose();
+        let monitor = monitor.map_err(|problem| fault("monitor", problem));
+        let expect = expectations(raw.expect).map_err(|problem| fault("expect", problem));
         let mut bounds = Bounds(Vec::new());
         let threads = raw.threads.map(|n| bounds.check("threads", Some(n), 1, 1..=THREADS_LIMIT));
         let limits = Limits::check(&raw.limits, &mut bounds);
@@ -116,12 +124,10 @@ impl Config {
         let can_see_certificates = raw.tls.client_ca.is_some();
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
-        let sql_state = raw.refusal.sqlstate.unwrap_or_else(|| "25006".into());
-        if sql_state.len() != 5 || !sql_state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
-            let problem = format!("expected five digits or capital letters, got {sql_state:?}");
-            faults.push(Fault::new("refusal.sqlstate", problem));
-        }
-        let (Ok(upstream), true) = (upstream, faults.is_empty()) else {
+        let refusal =
+            refusal(raw.refusal).map_err(|problem| faults.push(Fault::new("refusal.sqlstate", problem)));
+        let read = (upstream, monitor, expect, refusal, faults.is_empty());
+        let (Ok(upstream), Ok(monitor), Ok(expect), Ok(refusal), true) = read else {
             return Err(ConfigError::Faults(faults));
         };
         let state_dir = raw.state_dir.map_or(default_state_dir, PathBuf::from);
@@ -134,10 +140,13 @@ impl Config {
             http,
             threads: threads.and_then(|n| usize::try_from(n).ok()),
             advertise_read_only: raw.advertise_read_only.unwrap_or(false),
+            strict_functions: raw.strict_functions.unwrap_or(false),
+            monitor,
+            expect,
             limits,
             tls,
             auth,
-            refusal: RefusalTexts { sql_state, hint: raw.refusal.hint },
+            refusal,
             audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),
         })
@@ -175,6 +184,7 @@ impl Limits {
             login_timeout: bounds.time("limits.login_timeout_ms", raw.login_timeout_ms, 60_000),
             connect_timeout: bounds.time("limits.connect_timeout_ms", raw.connect_timeout_ms, 10_000),
             shutdown_timeout: bounds.time("limits.shutdown_timeout_ms", raw.shutdown_timeout_ms, 30_000),
+            monitor_interval: bounds.time("limits.monitor_interval_ms", raw.monitor_interval_ms, 10_000),
             keepalive: (keepalive > 0).then(|| Duration::from_millis(keepalive)),
         }
     }
@@ -192,6 +202,28 @@ fn upstream(text: Option<&str>) -> Result<Conninfo, String> {
         }
     }
     Ok(info)
+}
+
+/// The monitor logs in by itself.
+fn monitor(text: &str) -> Result<Conninfo, String> {
+    let info = Conninfo::parse(text)?;
+    if info.user.is_none() {
+        return Err("user: expected a role to look as, best one with pg_monitor".into());
+    }
+    Ok(info)
+}
+
+fn refusal(raw: RawRefusal) -> Result<RefusalTexts, String> {
+    let sql_state = raw.sqlstate.unwrap_or_else(|| "25006".into());
+    if sql_state.len() != 5 || !sql_state.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()) {
+        return Err(format!("expected five digits or capital letters, got {sql_state:?}"));
+    }
+    Ok(RefusalTexts { sql_state, hint: raw.hint })
+}
+
+fn expectations(raw: Option<OneOrMany>) -> Result<Vec<Expectation>, String> {
+    let texts = raw.map_or_else(Vec::new, OneOrMany::into_texts);
+    texts.iter().map(|text| Expectation::parse(text)).collect()
 }
 
 #[cfg(test)]
@@ -213,7 +245,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_told_at_once_with_its_key() {
-        let text = "listen = ['x', '127.0.0.1:1']\nhttp = 'y'\nupstream = 'host=h user=u'\nthreads = 0\n\
+        let text = "listen = ['x', '127.0.0.1:1']\nhttp = 'y'\nupstream = 'host=h user=u'\nmonitor = 'host=h'\n\
+                    expect = 'backup'\nthreads = 0\n\
                     [limits]\nmax_connections = 0\nlogin_timeout_ms = 0\n[refusal]\nsqlstate = '2500'\n";
         let Err(ConfigError::Faults(faults)) = check(text) else { panic!("faults were expected") };
         let keys: Vec<&str> = faults.iter().map(|fault| fault.key.as_str()).collect();
@@ -221,6 +254,8 @@ mod tests {
             "listen",
             "http",
             "upstream",
+            "monitor",
+            "expect",
             "threads",
             "limits.max_connections",
             "limits.login_timeout_ms",

@@ -22,6 +22,9 @@ pub struct FreezeCall {
     /// Freeze although there is no fence: a pooler stands behind the proxy.
     #[serde(default)]
     pub allow_unfenced: bool,
+    /// Do not freeze without a monitor that could tell whether the server is quiet.
+    #[serde(default)]
+    pub require_quiet: bool,
 }
 
 /// How a drain is waited for.
@@ -96,6 +99,17 @@ pub struct ThawCall {
     /// Who asks.
     #[serde(default)]
     pub by: String,
+    /// Thaw although the server is another one than it was at the freeze.
+    #[serde(default)]
+    pub accept_new_server: bool,
+}
+
+/// `verify`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyCall {
+    /// For how long to watch.
+    pub for_ms: u64,
 }
 
 /// What `freeze` and `thaw` answer at once: the gate has moved, and the state is on disk.

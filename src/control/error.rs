@@ -1,6 +1,6 @@
 //! Why a verb was not done.
 
-use crate::{fleet::StoreError, freeze::WordsFault};
+use crate::{fleet::StoreError, freeze::WordsFault, monitor::MonitorError};
 use std::io;
 
 /// See the module's text. Its texts are for operators.
@@ -29,6 +29,27 @@ pub enum ControlError {
          pass; put Frostgate next to PostgreSQL, or freeze with --allow-unfenced"
     )]
     Unfenced,
+    /// Nobody looks at the server.
+    #[error(
+        "there is no monitor, so nobody can tell whether the server is quiet; start the proxy with --monitor \
+         'host=… user=… dbname=postgres' (FROSTGATE_MONITOR, or monitor in its file), best of a role made for it: CREATE \
+         ROLE frostgate_monitor LOGIN IN ROLE pg_monitor"
+    )]
+    NoMonitor,
+    /// The monitor could not look.
+    #[error(transparent)]
+    Monitor(#[from] MonitorError),
+    /// Another server answers than the one that was frozen.
+    #[error(
+        "the server is another one (system identifier {found}) than the one that was frozen ({frozen}); if that is what \
+         you want, thaw with --accept-new-server"
+    )]
+    NewServer {
+        /// The one that was frozen.
+        frozen: String,
+        /// The one that is there.
+        found: String,
+    },
     /// The state could not be kept.
     #[error("the gate is {gate}, but the state could not be kept")]
     NotKept {
@@ -54,8 +75,18 @@ impl ControlError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Words { .. } => 2,
-            Self::ExemptTransactionOpen { .. } | Self::Unfenced => 4,
+            Self::ExemptTransactionOpen { .. }
+            | Self::Unfenced
+            | Self::NoMonitor
+            | Self::NewServer { .. } => 4,
+            Self::Monitor(_) => 5,
             Self::NotKept { .. } | Self::Serve { .. } => 1,
         }
     }
+}
+
+/// An error's text and those of its causes.
+pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

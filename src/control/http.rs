@@ -2,8 +2,8 @@
 //! which only tells.
 
 use super::{
-    command::{FreezeCall, ThawCall},
-    error::ControlError,
+    command::{FreezeCall, ThawCall, VerifyCall},
+    error::{ControlError, with_sources},
     operator::Operator,
     page,
 };
@@ -44,6 +44,7 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
     let verbs = Router::new()
         .route("/v1/freeze", post(freeze))
         .route("/v1/thaw", post(thaw))
+        .route("/v1/verify", post(verify))
         .with_state(Arc::clone(&operator));
     public_routes(operator).merge(verbs)
 }
@@ -107,6 +108,10 @@ async fn thaw(State(operator): Shared, Json(call): Json<ThawCall>) -> Response {
     answer(operator.thaw(call).await)
 }
 
+async fn verify(State(operator): Shared, Json(call): Json<VerifyCall>) -> Response {
+    answer(operator.verify(Duration::from_millis(call.for_ms)).await.map(|report| (*report).clone()))
+}
+
 async fn refused(State(operator): Shared) -> Response {
     Json(operator.refused()).into_response()
 }
@@ -117,7 +122,11 @@ fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
         Err(error) => {
             let code = match error {
                 ControlError::Words { .. } => StatusCode::BAD_REQUEST,
-                ControlError::ExemptTransactionOpen { .. } | ControlError::Unfenced => StatusCode::CONFLICT,
+                ControlError::ExemptTransactionOpen { .. }
+                | ControlError::Unfenced
+                | ControlError::NoMonitor
+                | ControlError::NewServer { .. } => StatusCode::CONFLICT,
+                ControlError::Monitor(_) => StatusCode::BAD_GATEWAY,
                 ControlError::NotKept { .. } | ControlError::Serve { .. } => {
                     StatusCode::INTERNAL_SERVER_ERROR
                 }
@@ -126,10 +135,4 @@ fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
             (code, Json(json!({ "error": text, "exit": error.exit_code() }))).into_response()
         }
     }
-}
-
-/// An error's text and those of its causes.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,19 +1,23 @@
 //! The operator's verbs, each once: what can be asked (`command`), how it is done (`operator`, `drain`), what is
-//! told (`status`), and how it is reached (`http`).
+//! told (`status`, `telling`), what the monitor finds (`verify`), and how it is reached (`http`).
 
 mod command;
 mod drain;
 mod error;
+mod evidence;
 mod http;
 mod operator;
 mod page;
 mod status;
+mod telling;
+mod verify;
 mod waiter;
 
 pub use command::{
     DrainOptions, FreezeCall, OnTimeout, RefusedReply, RunningReads, Stragglers, ThawCall, VerbReply,
+    VerifyCall,
 };
 pub use error::ControlError;
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
 pub use operator::{AuditSink, Clock, Operator, OperatorParts};
-pub use status::{HoldsUp, Status};
+pub use status::{CheckTold, HoldsUp, Status};

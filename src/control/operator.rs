@@ -1,19 +1,17 @@
 //! The verbs, done: authorise, change the state, keep it, tell. One at a time; each may be said twice.
 
 use super::{
-    command::{DrainOptions, FreezeCall, RefusedReply, ThawCall, VerbReply},
+    command::{DrainOptions, FreezeCall, ThawCall, VerbReply},
     drain::{Drain, Latch},
     error::ControlError,
-    status::{HoldsUp, Status},
+    evidence::Evidence,
 };
 use crate::{
+    config::Expectation,
     fleet::{Census, ServerKnowledge, StateFile, Switch},
     freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, check_words},
-    observe::{
-        Audit, LabelBook, Watch, WorkerCounters, line,
-        metrics::{self, Facts},
-    },
-    sql::StatementClass,
+    monitor::Monitor,
+    observe::{Audit, LabelBook, Watch, WorkerCounters, line},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -31,8 +29,6 @@ use tokio::sync::Mutex as AsyncMutex;
 pub type Clock = fn() -> Timestamp;
 /// Takes a line of the audit.
 pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
-/// Holding-up sessions that one status tells.
-const TOLD_LIMIT: usize = 100;
 
 /// What an operator is made from.
 #[expect(missing_debug_implementations, reason = "the sink is a function")]
@@ -61,36 +57,45 @@ pub struct OperatorParts {
     pub upstream: String,
     /// What is known of it.
     pub server: Arc<ServerKnowledge>,
+    /// Looks at it from outside.
+    pub monitor: Option<Arc<Monitor>>,
+    /// Who may go round the proxy.
+    pub expect: Vec<Expectation>,
 }
 
 /// See the module's text.
 pub struct Operator {
     pub(super) switch: Arc<Switch>,
     store: StateFile,
-    state_durable: bool,
-    start_fault: Mutex<Option<String>>,
+    pub(super) state_durable: bool,
+    pub(super) start_fault: Mutex<Option<String>>,
     clock: Clock,
     sink: AuditSink,
     audit: Mutex<Audit>,
-    labels: Arc<LabelBook>,
-    watch: Watch,
-    counters: Vec<Arc<WorkerCounters>>,
-    upstream: String,
-    server: Arc<ServerKnowledge>,
+    pub(super) labels: Arc<LabelBook>,
+    pub(super) watch: Watch,
+    pub(super) counters: Vec<Arc<WorkerCounters>>,
+    pub(super) upstream: String,
+    pub(super) server: Arc<ServerKnowledge>,
     verbs: AsyncMutex<()>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
     declared: AtomicU64,
-    health: Mutex<Health>,
+    pub(super) health: Mutex<Health>,
+    pub(super) monitor: Option<Arc<Monitor>>,
+    pub(super) expect: Vec<Expectation>,
+    pub(super) evidence: Mutex<Evidence>,
+    /// When this process began.
+    pub(super) started: Timestamp,
 }
 
 /// What is known of the server and of logins.
 #[derive(Debug, Clone, Copy, Default)]
-struct Health {
-    upstream_up: Option<bool>,
-    logins: u64,
-    failed_logins: u64,
-    drain_duration: Option<Duration>,
+pub(super) struct Health {
+    pub(super) upstream_up: Option<bool>,
+    pub(super) logins: u64,
+    pub(super) failed_logins: u64,
+    pub(super) drain_duration: Option<Duration>,
 }
 
 impl fmt::Debug for Operator {
@@ -119,6 +124,10 @@ impl Operator {
             drain: Mutex::new(Drain::default()),
             declared: AtomicU64::new(0),
             health: Mutex::new(Health::default()),
+            monitor: parts.monitor,
+            expect: parts.expect,
+            evidence: Mutex::new(Evidence::default()),
+            started: (parts.clock)(),
         }
     }
 
@@ -158,12 +167,15 @@ impl Operator {
         if self.server.is_pooler() == Some(true) && !call.allow_unfenced {
             return Err(ControlError::Unfenced);
         }
+        if call.require_quiet {
+            self.monitor()?;
+        }
         let _one_at_a_time = self.verbs.lock().await;
         let FreezeCall { reason, by, until, drain: options, .. } = call;
         let before = self.switch.state();
         let (state, change) =
             before.freeze(FreezeRequest { reason: reason.clone(), by: by.clone(), until }, self.now());
-        let epoch = state.epoch;
+        let (state, epoch) = (state.on_server(self.server.identity().as_deref()), state.epoch);
         let phase = match change {
             Change::Made => Phase::Draining,
             Change::Already => self.switch.gate().phase,
@@ -171,7 +183,10 @@ impl Operator {
         self.switch.publish(state.clone(), phase);
         self.tell("freeze", json!({ "by": by, "reason": reason, "until": until, "epoch": epoch, "changed": change == Change::Made }));
         match change {
-            Change::Made => self.begin_drain(options, epoch),
+            Change::Made => {
+                lock(&self.evidence).forget();
+                self.begin_drain(options, epoch);
+            }
             Change::Already => lock(&self.drain).set(options),
         }
         self.keep(&state, "shut")?;
@@ -183,6 +198,7 @@ impl Operator {
     /// # Errors
     /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
     pub async fn thaw(&self, call: ThawCall) -> Result<VerbReply, ControlError> {
+        self.find_out_server().await;
         let _one_at_a_time = self.verbs.lock().await;
         let (state, change) = self.switch.state().thaw();
         if change == Change::Already {
@@ -192,8 +208,12 @@ impl Operator {
         if open > 0 {
             return Err(ControlError::ExemptTransactionOpen { count: open });
         }
+        if let (Some((frozen, found)), false) = (self.server_changed(), call.accept_new_server) {
+            return Err(ControlError::NewServer { frozen, found });
+        }
         self.keep(&state, "shut")?;
         let epoch = state.epoch;
+        lock(&self.evidence).forget();
         *lock(&self.start_fault) = None;
         self.switch.publish(state, Phase::Open);
         self.tell("thaw", json!({ "by": call.by, "reason": call.reason, "epoch": epoch }));
@@ -230,6 +250,37 @@ impl Operator {
         Ok(Latch::Frozen)
     }
 
+    /// If the server was not known when the gate shut, it is from now on.
+    pub async fn note_frozen_server(&self) {
+        let _one_at_a_time = self.verbs.lock().await;
+        let before = self.switch.state();
+        let state = before.on_server(self.server.identity().as_deref());
+        if state == *before {
+            return;
+        }
+        match self.keep(&state, "shut") {
+            Ok(()) => drop(self.switch.publish(state, self.switch.gate().phase)),
+            Err(error) => {
+                self.tell("server_not_kept", json!({ "problem": super::error::with_sources(&error) }));
+            }
+        }
+    }
+
+    /// The server that was frozen and the one that is there now, if they are not the same.
+    pub(super) fn server_changed(&self) -> Option<(String, String)> {
+        let frozen = self.switch.state().freeze.as_ref()?.server.clone()?;
+        let found = self.server.identity()?;
+        (frozen != found).then_some((frozen, found))
+    }
+
+    /// Before the gate opens it should be known in front of which server: if nobody has asked, the monitor does.
+    async fn find_out_server(&self) {
+        let is_known = self.server.identity().is_some() || self.switch.state().freeze.is_none();
+        if let (false, Some(_)) = (is_known, &self.monitor) {
+            self.look_again().await;
+        }
+    }
+
     fn keep(&self, state: &FreezeState, gate: &'static str) -> Result<(), ControlError> {
         self.store.save(state).map_err(|source| ControlError::NotKept { gate, source })
     }
@@ -254,13 +305,22 @@ impl Operator {
         Census { orphans, ..self.switch.roster().census(self.switch.gate().epoch) }
     }
 
-    /// Somebody who is logged in shall ask what has become of the sessions that a process before this one left.
-    pub(super) fn ask_for_orphans(&self) {
-        if !self.server.orphans().is_empty()
-            && let Some(record) = self.switch.roster().all().first()
-        {
-            record.request_to_ask();
+    /// The monitor, or somebody who is logged in, shall ask what has become of the sessions that a process before
+    /// this one left.
+    pub(super) async fn ask_for_orphans(&self) {
+        if self.server.orphans().is_empty() {
+            return;
         }
+        if let Some(record) = self.switch.roster().all().first() {
+            record.request_to_ask();
+        } else if self.monitor.is_some() {
+            self.look_again().await;
+        }
+    }
+
+    /// Statements that exempt sessions ran behind the shut gate.
+    pub(super) fn exempt_statements(&self) -> u64 {
+        self.counters.iter().map(|counters| counters.exempt()).sum()
     }
 
     /// Writes a line of the audit.
@@ -290,96 +350,6 @@ impl Operator {
         let mut health = lock(&self.health);
         let counter = if let_in { &mut health.logins } else { &mut health.failed_logins };
         *counter = counter.saturating_add(1);
-    }
-
-    /// What is told of the proxy.
-    pub fn status(&self) -> Status {
-        let (state, census, gate) = (self.switch.state(), self.census(), self.switch.gate());
-        let freeze = state.freeze.as_ref();
-        let now = self.now();
-        let mut holding_up: Vec<HoldsUp> =
-            self.switch.roster().all().iter().filter_map(|record| HoldsUp::of(record, now)).collect();
-        holding_up.sort_by_key(|who| (std::cmp::Reverse(who.age_s), who.session));
-        holding_up.truncate(TOLD_LIMIT);
-        let timed_out = lock(&self.drain).is_over() && self.phase() == Phase::Draining;
-        let open = census.writing.saturating_add(census.unproven).saturating_add(census.settling);
-        Status {
-            state: self.phase(),
-            epoch: state.epoch.0,
-            revision: gate.pack(),
-            reason: freeze.map(|f| f.reason.clone()),
-            by: freeze.map(|f| f.by.clone()),
-            since: freeze.map(|f| f.since),
-            until: freeze.and_then(|f| f.until),
-            frozen_at: freeze.and_then(|f| f.frozen_at).filter(|_| self.phase() == Phase::Frozen),
-            start_fault: lock(&self.start_fault).clone(),
-            sessions: census.sessions,
-            settling: census.settling,
-            writing_transactions: census.writing,
-            unproven: census.unproven,
-            stragglers: if timed_out { open } else { 0 },
-            readonly_leftovers: census.leftovers,
-            exempt_sessions: census.exempt,
-            refused_total: self.labels.total(),
-            orphans: census.orphans,
-            fence: if self.server.is_pooler() == Some(true) { "none".into() } else { "session".into() },
-            quiet: "not_checked".into(),
-            state_durable: self.state_durable,
-            upstream: self.upstream.clone(),
-            upstream_up: lock(&self.health).upstream_up,
-            drain_timed_out: timed_out,
-            holding_up,
-            version: env!("CARGO_PKG_VERSION").into(),
-        }
-    }
-
-    /// Who tried to write what.
-    pub fn refused(&self) -> RefusedReply {
-        let audit = lock(&self.audit);
-        RefusedReply {
-            total: self.labels.total(),
-            refused: audit.book().entries(),
-            forgotten: audit.book().forgotten(),
-        }
-    }
-
-    /// The page that Prometheus reads.
-    ///
-    /// # Errors
-    /// A metric could not be told: a fault of the program.
-    pub fn metrics(&self) -> Result<String, String> {
-        let (status, census) = (self.status(), self.census());
-        let health = *lock(&self.health);
-        let mut statements: Vec<_> = StatementClass::ALL.map(|class| (class, 0_u64)).to_vec();
-        for counters in &self.counters {
-            for (sum, (_, count)) in statements.iter_mut().zip(counters.statements()) {
-                sum.1 = sum.1.saturating_add(count);
-            }
-        }
-        let seconds = |at: Timestamp| at.as_duration().as_secs_f64();
-        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
-        let facts = Facts {
-            phase: status.state,
-            epoch: status.epoch,
-            freeze_started: status.since.map(seconds),
-            freeze_until: status.until.map(seconds),
-            drain_duration: health.drain_duration.map(|d| d.as_secs_f64()),
-            statements,
-            refused: self.labels.samples(),
-            exempt: self.counters.iter().map(|c| c.exempt()).sum(),
-            sessions_ordinary: count(census.sessions.saturating_sub(census.exempt)),
-            sessions_maintenance: count(census.exempt),
-            writing: count(census.writing),
-            unproven: count(census.unproven),
-            leftovers: count(census.leftovers),
-            stragglers: count(status.stragglers),
-            upstream_up: health.upstream_up,
-            state_durable: self.state_durable,
-            events_lost: self.watch.lost(),
-            logins: health.logins,
-            failed_logins: health.failed_logins,
-        };
-        metrics::render(&facts).map_err(|error| error.to_string())
     }
 }
 

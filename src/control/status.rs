@@ -1,6 +1,7 @@
 //! What is told of the proxy: to people, to programs, to Prometheus. One look at the switch and the roster.
 
 use crate::{
+    check::{CheckReport, Quiet},
     fleet::SessionRecord,
     freeze::{Phase, Standing},
 };
@@ -48,8 +49,16 @@ pub struct Status {
     pub orphans: usize,
     /// `session`, `transaction` or `none`.
     pub fence: String,
-    /// `verified`, `violated` or `not_checked`.
-    pub quiet: String,
+    /// What is known of the server beyond the proxy.
+    pub quiet: Quiet,
+    /// What the monitor found; none without one.
+    pub check: Option<CheckTold>,
+    /// The server's `system_identifier`, where it is known.
+    pub server: Option<String>,
+    /// Its major version, where it is known.
+    pub server_version: Option<u32>,
+    /// The `system_identifier` of the server that was frozen, if it is another one now.
+    pub server_at_freeze: Option<String>,
     /// Whether the state survives a restart of the machine.
     pub state_durable: bool,
     /// Where the server is.
@@ -62,6 +71,17 @@ pub struct Status {
     pub holding_up: Vec<HoldsUp>,
     /// The proxy's version.
     pub version: String,
+}
+
+/// What the monitor found.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CheckTold {
+    /// Where the log was written when the monitor first looked at the frozen server.
+    pub wal: Option<String>,
+    /// Why the last look failed.
+    pub problem: Option<String>,
+    /// What the last one said that did not.
+    pub report: Option<CheckReport>,
 }
 
 /// A session that something waits for.

@@ -42,7 +42,7 @@ async fn drain(operator: Arc<Operator>, epoch: Epoch) {
                 continue;
             }
         }
-        operator.ask_for_orphans();
+        operator.ask_for_orphans().await;
         let deadline = { lock(&operator.drain).deadline.take() };
         let Some(deadline) = deadline else {
             tokio::select! {
@@ -74,7 +74,11 @@ async fn on_deadline(operator: &Arc<Operator>) {
     let status = operator.status();
     operator.tell("drain_timeout", json!({ "stragglers": status.holding_up }));
     if options.on_timeout == OnTimeout::Thaw {
-        let call = ThawCall { reason: Some("the drain was not over in time".into()), by: "frostgate".into() };
+        let call = ThawCall {
+            reason: Some("the drain was not over in time".into()),
+            by: "frostgate".into(),
+            ..ThawCall::default()
+        };
         if let Err(error) = operator.thaw(call).await {
             operator.tell("thaw_refused", json!({ "problem": error.to_string() }));
         }

@@ -120,6 +120,7 @@ fn frozen(fault: String, now: Timestamp) -> Loaded {
         since: now,
         until: None,
         frozen_at: None,
+        server: None,
     };
     // The epoch on disk is not known. Seconds since 1970 are more than any number of freezes and thaws.
     let epoch = Epoch(u64::try_from(now.as_second()).unwrap_or(1));

@@ -2,6 +2,10 @@
 //! record's atomics; operators read them. The lock is taken when a session comes, goes or is looked at, and
 //! never for a message.
 
+use super::{
+    entrance::Entrance,
+    processes::{Processes, Recent},
+};
 use crate::{
     freeze::{Epoch, Report, Standing},
     wire::startup::CancelKey,
@@ -17,15 +21,6 @@ use std::{
     },
     task::Waker,
 };
-
-/// By which door a session came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Entrance {
-    /// The ordinary listeners.
-    Ordinary,
-    /// The maintenance listener: exempt.
-    Maintenance,
-}
 
 /// Who a session is, as far as that does not change.
 #[derive(Debug, Clone)]
@@ -207,6 +202,7 @@ impl SessionRecord {
 #[derive(Debug, Default)]
 pub struct Roster {
     sessions: Mutex<HashMap<u64, Arc<SessionRecord>>>,
+    recent: Mutex<Recent>,
     next_id: AtomicU64,
     /// Logins that the server is at, begun while the gate was open, in which a trigger may write.
     logins: AtomicUsize,
@@ -249,12 +245,36 @@ impl Roster {
             waker: OnceLock::new(),
         });
         lock(&self.sessions).insert(id, Arc::clone(&record));
+        if let Some(key) = &record.identity.cancel_key {
+            lock(&self.recent).enter(key.process_id, record.identity.entrance);
+        }
         record
     }
 
     /// A session is known to have ended on the server's side too.
     pub fn leave(&self, id: u64) {
-        lock(&self.sessions).remove(&id);
+        let left = lock(&self.sessions).remove(&id);
+        if let Some(record) = left {
+            lock(&self.recent).leave(record.identity.entrance);
+        }
+    }
+
+    /// The server's processes of all sessions, as of now.
+    pub fn processes(&self) -> Processes {
+        let mut processes = Processes::default();
+        // In this order, and the other one in `enter`, nobody is missed.
+        lock(&self.recent).note(&mut processes);
+        for record in lock(&self.sessions).values() {
+            if let Some(key) = &record.identity.cancel_key {
+                processes.add(key.process_id, record.identity.entrance);
+            }
+        }
+        processes
+    }
+
+    /// Adds those that came since.
+    pub fn add_since(&self, processes: &mut Processes) {
+        lock(&self.recent).add_since(processes);
     }
 
     /// Everybody, as of now.

@@ -35,6 +35,8 @@ struct Inner {
     /// Whether the process that answers is the one that logged in.
     is_pooler: Option<bool>,
     identity: Option<String>,
+    /// A session may ask for the identity, and shall.
+    may_identify: bool,
     databases: HashMap<String, Database>,
     orphans: Vec<u32>,
 }
@@ -108,8 +110,23 @@ impl ServerKnowledge {
     /// The server could not be reached: what comes back may be another one.
     pub fn forget(&self) {
         let mut inner = self.lock();
-        (inner.is_pooler, inner.identity) = (None, None);
+        (inner.is_pooler, inner.identity, inner.may_identify) = (None, None, false);
         inner.databases.clear();
+    }
+
+    /// The identity is not known, and whoever asked last may ask for it.
+    pub fn wants_identity(&self) -> bool {
+        self.lock().may_identify
+    }
+
+    /// The server's identity was learned by other means.
+    pub fn learn_identity(&self, identity: String) {
+        self.lock().identity = Some(identity);
+    }
+
+    /// Of the orphans only these have not ended yet.
+    pub fn keep_orphans(&self, is_alive: impl Fn(u32) -> bool) {
+        self.lock().orphans.retain(|pid| is_alive(*pid));
     }
 
     /// What a session of that database should ask now, if anything. The first that is told shall do it: the
@@ -137,8 +154,14 @@ impl ServerKnowledge {
         Some(self.ask())
     }
 
-    /// The question, whoever asks it: process id; whether the database has login triggers; which orphans live.
+    /// The question, whoever asks it: process id; whether the database has login triggers; whether the role may ask
+    /// for the identity, which is then asked apart, as an error would leave everything unanswered; which orphans live.
     pub fn ask(&self) -> Question {
+        if std::mem::take(&mut self.lock().may_identify) {
+            let sql = "SELECT pg_catalog.concat_ws(' ', 'identity', (SELECT c.system_identifier \
+                       FROM pg_catalog.pg_control_system() c))";
+            return Question { sql: sql.into() };
+        }
         let triggers = if self.version().is_some_and(|major| major >= LOGIN_TRIGGERS) {
             "(SELECT d.dathasloginevt FROM pg_catalog.pg_database d \
              WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
@@ -148,6 +171,7 @@ impl ServerKnowledge {
         let orphans: Vec<String> = self.orphans().iter().map(ToString::to_string).collect();
         let sql = format!(
             "SELECT pg_catalog.concat_ws(' ', pg_catalog.pg_backend_pid(), {triggers}, \
+             pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'), \
              (SELECT pg_catalog.string_agg(a.pid::pg_catalog.text, ' ') FROM pg_catalog.pg_stat_activity a \
              WHERE a.pid OPERATOR(pg_catalog.=) ANY ('{{{}}}'::pg_catalog.int4[])))",
             orphans.join(",")
@@ -165,13 +189,20 @@ impl ServerKnowledge {
         is_own: impl Fn(u32) -> bool,
     ) -> Option<Learned> {
         let mut words = answer.split(' ');
-        let answering: u32 = words.next()?.parse().ok()?;
+        let first = words.next()?;
+        if first == "identity" {
+            self.lock().identity = words.next().map(str::to_owned);
+            return Some(Learned { is_pooler: false });
+        }
+        let answering: u32 = first.parse().ok()?;
         let has_login_triggers = matches!(words.next()?, "t" | "true");
+        let may_identify = matches!(words.next()?, "t" | "true");
         let living: Vec<u32> =
             words.filter_map(|word| word.parse().ok()).filter(|pid| !is_own(*pid)).collect();
         let is_pooler = answering != process_id;
         let mut inner = self.lock();
         inner.is_pooler = Some(is_pooler);
+        inner.may_identify = may_identify && inner.identity.is_none() && !is_pooler;
         inner.orphans.retain(|pid| living.contains(pid));
         if let Some(known) = inner.databases.get_mut(database) {
             known.has_login_triggers = has_login_triggers;
@@ -218,12 +249,29 @@ mod tests {
     }
 
     #[test]
+    fn the_identity_is_asked_for_by_one_that_may_and_again_when_the_server_was_away() {
+        let server = ServerKnowledge::default();
+        server.learn("a", 7, "7 f t", |_| false);
+        assert!(server.wants_identity());
+        assert!(server.ask().sql.contains("pg_control_system() c"));
+        assert!(!server.ask().sql.contains("pg_control_system() c"), "it is asked once");
+        server.learn("a", 7, "identity 7123", |_| false);
+        assert_eq!(server.identity().as_deref(), Some("7123"));
+        server.learn("a", 7, "7 f t", |_| false);
+        assert!(!server.wants_identity(), "it is known");
+        server.forget();
+        assert_eq!(server.identity(), None);
+        server.learn("a", 7, "7 f t", |_| false);
+        assert!(server.wants_identity());
+    }
+
+    #[test]
     fn one_session_asks_for_each_database_and_gate() {
         let server = ServerKnowledge::default();
         server.learn_version("18.4");
         assert!(server.may_have_login_triggers("a"), "nobody knows");
         assert!(server.question("a", gate(0), 0).unwrap().sql.contains("dathasloginevt"));
-        assert_eq!(server.learn("a", 7, "7 f", |_| false), Some(Learned { is_pooler: false }));
+        assert_eq!(server.learn("a", 7, "7 f f", |_| false), Some(Learned { is_pooler: false }));
         assert!(!server.may_have_login_triggers("a"));
         assert_eq!(server.question("a", gate(0), 0), None);
         assert!(server.question("b", gate(0), 0).is_some());
@@ -249,7 +297,7 @@ mod tests {
         let server = ServerKnowledge::default();
         let shut = Gate { phase: Phase::Frozen, ..gate(1) };
         assert!(server.question("a", shut, 100).is_some());
-        server.learn("a", 7, "7 f", |_| false);
+        server.learn("a", 7, "7 f f", |_| false);
         assert_eq!(server.question("a", shut, 109), None);
         assert!(server.question("a", shut, 110).is_some());
         assert_eq!(server.question("a", gate(1), 1000), None, "not while open");
@@ -258,7 +306,7 @@ mod tests {
     #[test]
     fn another_process_that_answers_is_a_pooler() {
         let server = ServerKnowledge::default();
-        assert_eq!(server.learn("a", 7, "8 f", |_| false), Some(Learned { is_pooler: true }));
+        assert_eq!(server.learn("a", 7, "8 f t", |_| false), Some(Learned { is_pooler: true }));
         assert_eq!(server.is_pooler(), Some(true));
         assert_eq!(server.learn("a", 7, "nonsense", |_| false), None);
     }
@@ -269,10 +317,10 @@ mod tests {
         server.learn_version("15.18 (Debian 15.18-0+deb12u1)");
         server.set_orphans(vec![11, 12, 13]);
         assert!(server.question("a", gate(0), 0).unwrap().sql.contains("'{11,12,13}'"));
-        server.learn("a", 7, "7 false 11 13", |pid| pid == 13);
+        server.learn("a", 7, "7 false false 11 13", |pid| pid == 13);
         assert_eq!(server.orphans(), [11], "13 is a session of our own by now");
         assert!(server.question("a", gate(0), 0).is_some());
-        server.learn("a", 7, "7 false", |_| false);
+        server.learn("a", 7, "7 false false", |_| false);
         assert_eq!(server.question("a", gate(0), 0), None);
         assert!(!server.may_have_login_triggers("anything"), "there are none before 17");
     }

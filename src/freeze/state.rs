@@ -19,6 +19,10 @@ pub struct Freeze {
     /// When nothing was left that could write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen_at: Option<Timestamp>,
+    /// The server's `system_identifier` when the gate shut, or as soon as it was known: another one that answers
+    /// later is another server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub server: Option<String>,
 }
 
 /// What is kept on disk: the epoch, and the freeze if there is one.
@@ -73,7 +77,7 @@ impl FreezeState {
             let freeze = Freeze { reason, by, until: until.or(held.until), ..held.clone() };
             return (Self { freeze: Some(freeze), ..self.clone() }, Change::Already);
         }
-        let freeze = Freeze { reason, by, since: now, until, frozen_at: None };
+        let freeze = Freeze { reason, by, since: now, until, frozen_at: None, server: None };
         (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: Some(freeze) }, Change::Made)
     }
 
@@ -84,6 +88,16 @@ impl FreezeState {
             return (self.clone(), Change::Already);
         }
         (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: None }, Change::Made)
+    }
+
+    /// The state once it is known which server was frozen; the first one that is known stays.
+    #[must_use]
+    pub fn on_server(&self, identity: Option<&str>) -> Self {
+        let mut after = self.clone();
+        if let (Some(freeze), Some(identity)) = (&mut after.freeze, identity) {
+            freeze.server.get_or_insert_with(|| identity.to_owned());
+        }
+        after
     }
 
     /// The state once nothing is left that could write.

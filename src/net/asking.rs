@@ -24,14 +24,19 @@ impl Relay {
             if are_others {
                 self.worker.shared.switch.renew();
             }
+            // One question at a time: this was the last of the others.
+            if self.worker.shared.server.wants_identity() {
+                self.record.request_to_ask();
+            }
             return false;
         }
-        self.asks_on = true;
         let process_id = who.cancel_key.as_ref().map_or(0, |key| key.process_id);
         let roster = self.worker.shared.switch.roster();
         let text = String::from_utf8_lossy(answer);
         let learned =
             self.worker.shared.server.learn(&who.database, process_id, &text, |pid| roster.has_process(pid));
+        // Behind the identity nothing more is to be asked.
+        self.asks_on = !answer.starts_with(b"identity");
         self.worker.shared.switch.stir();
         let is_pooler = learned.is_some_and(|learned| learned.is_pooler);
         if is_pooler {

@@ -145,7 +145,12 @@ impl Relay {
         })
         .await;
         let result = match result {
-            Ok(Step::ServerClosed) => return (Ok(()), Ending::ServerClosed),
+            Ok(Step::ServerClosed) => {
+                if self.session.is_terminating() {
+                    self.record.set_client_gone();
+                }
+                return (Ok(()), Ending::ServerClosed);
+            }
             Ok(_) => Ok(()),
             Err(error) => {
                 self.tell_fatal(error.sql_state(), &error.client_text());

@@ -2,7 +2,7 @@
 //! is held to this by a test.
 
 use super::labels::{OTHER, Sample};
-use crate::{freeze::Phase, sql::StatementClass};
+use crate::{check::Quiet, freeze::Phase, sql::StatementClass};
 use prometheus::{Encoder as _, GaugeVec, IntCounterVec, Opts, Registry, TextEncoder, core::Collector};
 
 /// All that is told at one moment.
@@ -46,6 +46,12 @@ pub struct Facts {
     pub logins: u64,
     /// Connections that came to nothing.
     pub failed_logins: u64,
+    /// What is known of the server beyond the proxy.
+    pub quiet: Quiet,
+    /// Sessions that went round the proxy when the monitor last looked.
+    pub bypassers: u64,
+    /// Another server answers than the one that was frozen.
+    pub server_changed: bool,
 }
 
 /// A metric: its name, its kind, what it tells.
@@ -97,12 +103,22 @@ const DURABLE: Named = (
 const LOST: Named =
     ("frostgate_events_lost_total", "Events for the audit that found no room; counters lose nothing.");
 const LOGINS: Named = ("frostgate_logins_total", "Logins, by their outcome.");
+const QUIET: Named = (
+    "frostgate_quiet",
+    "1 for what is known of the server beyond the proxy: verified, violated or not_checked.",
+);
+const BYPASSERS: Named = (
+    "frostgate_bypassers",
+    "Sessions that went round the proxy when the monitor last looked; frostgate_quiet tells whether it does.",
+);
+const CHANGED: Named =
+    ("frostgate_server_changed", "1 if another server answers than the one that was frozen, 0 if not.");
 const BUILD: Named = ("frostgate_build_info", "1, with the version as a label.");
 
 /// Every metric's name and what it tells.
-pub const ALL: [Named; 18] = [
+pub const ALL: [Named; 21] = [
     STATE, EPOCH, STARTED, UNTIL, DRAIN, STATEMENTS, REFUSED, EXEMPT, SESSIONS, WRITING, UNPROVEN, LEFTOVERS,
-    STRAGGLERS, UPSTREAM, DURABLE, LOST, LOGINS, BUILD,
+    STRAGGLERS, UPSTREAM, DURABLE, LOST, LOGINS, QUIET, BYPASSERS, CHANGED, BUILD,
 ];
 
 /// The page.
@@ -138,6 +154,12 @@ pub fn render(facts: &Facts) -> Result<String, prometheus::Error> {
     let logins = page.counters(LOGINS, &["outcome"])?;
     logins.with_label_values(&["let_in"]).inc_by(facts.logins);
     logins.with_label_values(&["failed"]).inc_by(facts.failed_logins);
+    let quiet = page.gauges(QUIET, &["verdict"])?;
+    for verdict in Quiet::ALL {
+        quiet.with_label_values(&[verdict.as_str()]).set(f64::from(u8::from(verdict == facts.quiet)));
+    }
+    page.gauge(BYPASSERS, Some(float(facts.bypassers)))?;
+    page.gauge(CHANGED, Some(f64::from(u8::from(facts.server_changed))))?;
     page.gauges(BUILD, &["version"])?.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     page.text()
 }
@@ -217,6 +239,9 @@ mod tests {
             events_lost: 0,
             logins: 0,
             failed_logins: 0,
+            quiet: Quiet::NotChecked,
+            bypassers: 0,
+            server_changed: false,
         }
     }
 

@@ -109,7 +109,8 @@ impl Session {
                 | Operation::CloseAll => {}
             }
         }
-        classification
+        let is_strict = self.settings.is_strict && self.gate.is_shut();
+        if is_strict { classification.strictly() } else { classification }
     }
 
     /// What stands under a name, the definitions of the same message included.

@@ -40,6 +40,8 @@ pub struct SessionSettings {
     pub fenced_at_login: bool,
     /// Show the fence to the client instead of hiding it.
     pub advertise_read_only: bool,
+    /// While the gate is shut, refuse what calls a function that is not known to be harmless.
+    pub is_strict: bool,
 }
 
 /// Why a session can't go on.
@@ -110,6 +112,8 @@ pub struct Session {
     pub(super) last_command: &'static str,
     /// Of its database; none while that is known to have none.
     pub(super) loopholes: Option<Arc<Loopholes>>,
+    /// The client has said that it goes.
+    pub(super) is_terminating: bool,
 }
 
 /// Which names a change is about.
@@ -154,6 +158,7 @@ impl Session {
             question: None,
             last_command: "",
             loopholes: None,
+            is_terminating: false,
         };
         session.look_ahead();
         session
@@ -219,6 +224,11 @@ impl Session {
             self.fence.on_injected(what);
         }
         Ok(())
+    }
+
+    /// Whether the client has said that it goes: that the server closes is then no news.
+    pub fn is_terminating(&self) -> bool {
+        self.is_terminating
     }
 
     /// Something is to be asked of the server as soon as it is free to hear it; [`super::Event::Answered`] tells

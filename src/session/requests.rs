@@ -44,6 +44,7 @@ impl Session {
             Cut::Head { tag, prefix, .. } => Request { tag, body: prefix, is_whole: false },
         };
         if request.tag == FrontendTag::Terminate {
+            self.is_terminating = true;
             return Ok(Fate::Forward);
         }
         if self.fence.in_flight().is_some() || self.pipeline.is_full() {

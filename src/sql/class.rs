@@ -107,6 +107,8 @@ pub enum Why {
     Loophole,
     /// `set_config` whose setting is not a constant on the list.
     SetConfigName,
+    /// A function that nobody knows to be harmless, where those are refused.
+    UnknownFunction,
     /// `lo_open` whose mode is not provably read-only.
     LargeObjectMode,
     /// Would make the session or the transaction read-write.
@@ -139,6 +141,7 @@ impl fmt::Display for Why {
             Self::SetConfigName => {
                 to.write_str("calls set_config for a setting that is not a harmless constant")
             }
+            Self::UnknownFunction => to.write_str("calls a function that is not known to be harmless"),
             Self::LargeObjectMode => to.write_str("calls lo_open in a mode that is not provably read-only"),
             Self::ReadWrite => to.write_str("could make the session or the transaction read-write"),
             Self::ResetsBeforeMore(what) => {
@@ -169,4 +172,18 @@ pub struct Classification {
     pub why: Why,
     /// What the session has to know about it.
     pub effects: Effects,
+}
+
+impl Classification {
+    /// The answer where functions that are not known to be harmless are refused as CALL is: the fence holds them, but
+    /// not those that were made to take it down, and not those in C.
+    #[must_use]
+    pub fn strictly(self) -> Self {
+        let calls = self.effects.contains(Effects::CALLS_UNKNOWN_FUNCTION);
+        if !calls || self.verdict == Verdict::Refuse {
+            return self;
+        }
+        let (class, verdict, why) = (StatementClass::Procedural, Verdict::Refuse, Why::UnknownFunction);
+        Self { class, verdict, why, ..self }
+    }
 }

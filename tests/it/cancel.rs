@@ -60,8 +60,9 @@ fn psql_is_interrupted_through_the_proxy() {
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'");
+    let active = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%sleep%'"
+    );
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();

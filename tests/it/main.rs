@@ -6,9 +6,12 @@
 mod away;
 mod bad_input;
 mod cancel;
+mod check;
+mod corpus;
 mod drain;
 mod durable;
 mod ended;
+mod facts;
 mod fence;
 mod freeze;
 mod loopholes;

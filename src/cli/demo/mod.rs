@@ -1,6 +1,7 @@
 //! `demo`: the whole story on this machine, with a throw-away PostgreSQL. Whatever it tells has been looked at;
 //! the first thing that is not so ends it.
 
+mod bypasser;
 mod cast;
 mod duel;
 mod error;
@@ -94,7 +95,7 @@ async fn perform(
     let server = server.insert(Server::start(postgres, folder, owner, &password).await?);
     server.wait().await?;
     schema::make(server, &password).await?;
-    let proxy = proxy.insert(Proxy::start(folder, &server.conninfo())?);
+    let proxy = proxy.insert(Proxy::start(folder, &server.conninfo(), &server.monitor())?);
     proxy.wait().await?;
     let ways = Arc::new(Ways::new(folder, postgres, proxy, &password)?);
     let observer = Observer::new(server.connect(cast::DATABASE).await?);

@@ -4,7 +4,7 @@ use super::{
     error::DemoError,
     folder::Folder,
     programs::{self, SOON},
-    server::{SOCKET_PORT, end},
+    server::{OBSERVER, SOCKET_PORT, end},
     stage::Stage,
 };
 use crate::{cli::Exit, control::Status};
@@ -51,7 +51,7 @@ pub(super) struct Answer {
 
 impl Proxy {
     /// Starts it in front of that server; it answers a little later.
-    pub(super) fn start(folder: &Folder, upstream: &str) -> Result<Self, DemoError> {
+    pub(super) fn start(folder: &Folder, upstream: &str, monitor: &str) -> Result<Self, DemoError> {
         let program = env::current_exe()
             .map_err(|source| DemoError::Start { program: "this program again".into(), source })?;
         let (state, maintenance) = (folder.private("state", None)?, folder.private("maintenance", None)?);
@@ -60,6 +60,8 @@ impl Proxy {
         serve.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--upstream", upstream]);
         serve.arg("--state-dir").arg(&state).arg("--control").arg(&control);
         serve.arg("--maintenance-listen").arg(maintenance.join(format!(".s.PGSQL.{SOCKET_PORT}")));
+        // A password has no place among arguments, which everybody on the machine can read.
+        serve.env("FROSTGATE_MONITOR", monitor).args(["--expect", &format!("application={OBSERVER}")]);
         let child = programs::stay(serve, &audit, &log_of(folder))?;
         Ok(Self { child, program, control, maintenance, audit, addresses: Addresses::default() })
     }

@@ -1,7 +1,12 @@
 //! The databases that the demo plays in: the shop behind Frostgate, and its twin that PostgreSQL's own setting
 //! makes read-only.
 
-use super::{cast::DATABASE, error::DemoError, evidence::Observer, server::Server};
+use super::{
+    cast::DATABASE,
+    error::DemoError,
+    evidence::Observer,
+    server::{MONITOR, Server},
+};
 
 /// The twin.
 pub(super) const TWIN: &str = "shop_readonly";
@@ -36,6 +41,7 @@ pub(super) async fn make(server: &Server, password: &str) -> Result<(), DemoErro
     for role in [OWNER, "worker", "reports"] {
         dba.run(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'")).await?;
     }
+    dba.run(&format!("CREATE ROLE {MONITOR} LOGIN PASSWORD '{password}' IN ROLE pg_monitor")).await?;
     for database in [DATABASE, TWIN] {
         dba.run(&format!("CREATE DATABASE {database} OWNER {OWNER}")).await?;
         let owner = Observer::new(server.connect_as(OWNER, database, "schema").await?);

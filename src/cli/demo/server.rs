@@ -20,6 +20,10 @@ use tokio_postgres::{Client, Config, NoTls};
 
 /// Its superuser.
 pub(super) const SUPERUSER: &str = "dba";
+/// Looks at it for the proxy, and can do nothing else.
+pub(super) const MONITOR: &str = "frostgate_monitor";
+/// Who looks past the proxy for the demo itself, by the name that it gives itself.
+pub(super) const OBSERVER: &str = "observer";
 /// Part of its socket's name; it listens on nothing else.
 pub(super) const SOCKET_PORT: u16 = 5432;
 /// How often it is looked whether something is there.
@@ -97,9 +101,14 @@ impl Server {
         format!("host='{escaped}' port={SOCKET_PORT}")
     }
 
+    /// What the proxy's monitor is told; there is a password in it.
+    pub(super) fn monitor(&self) -> String {
+        format!("{} user={MONITOR} password={} dbname=postgres", self.conninfo(), self.password)
+    }
+
     /// As the superuser, past the proxy: for those who look, and for what a read-only setting is tried on.
     pub(super) async fn connect(&self, database: &str) -> Result<Client, DemoError> {
-        self.connect_as(SUPERUSER, database, "observer").await
+        self.connect_as(SUPERUSER, database, OBSERVER).await
     }
 
     /// As somebody, past the proxy.

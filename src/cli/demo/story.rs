@@ -1,6 +1,7 @@
 //! The acts, in order.
 
 use super::{
+    bypasser,
     cast::{APP, Counts, DATABASE},
     duel,
     error::DemoError,
@@ -25,8 +26,7 @@ pub(super) async fn play(scene: &mut Scene<'_>) -> Result<(), DemoError> {
     frozen(scene).await?;
     who_tried(scene).await?;
     duel::act(scene).await?;
-    // Who goes round the proxy has his act here: an application on the server's own socket, and the verb that
-    // finds it.
+    bypasser::act(scene).await?;
     migration::act(scene).await?;
     the_thaw(scene).await?;
     the_accounts(scene).await

@@ -33,10 +33,15 @@ impl Postgres {
 
     /// One of its own, for a test that stops it.
     pub(crate) fn start() -> Self {
+        Self::start_on(free_port())
+    }
+
+    /// On that port, where another one may have been.
+    pub(crate) fn start_on(port: u16) -> Self {
         let folder = tempfile::Builder::new().prefix("frostgate-test-").tempdir().unwrap();
         // The server's user must reach its data.
         allow_all(folder.path());
-        let server = Self { port: free_port(), folder, bin: bin() };
+        let server = Self { port, folder, bin: bin() };
         let data = server.data();
         fs::create_dir(&data).unwrap();
         if is_root() {
@@ -102,6 +107,18 @@ impl Postgres {
             .output()
             .unwrap();
         check(&output)
+    }
+
+    /// All that users made in a database, as a text.
+    pub(crate) fn dump(&self, database: &str) -> String {
+        let mut command = self.as_server_user("pg_dump");
+        command.args(["-h", "127.0.0.1", "-U", "postgres", "-p", &self.port.to_string(), database]);
+        // A key that differs each time keeps psql's commands out since 15.14 and 18.0.
+        let text = check(&command.output().unwrap());
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict "));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// How many rows `t` has.

@@ -1,0 +1,130 @@
+//! What is told of the proxy: one look at the switch, the roster, the counters and what the monitor found.
+
+use super::{
+    command::RefusedReply,
+    operator::{Operator, lock},
+    status::{CheckTold, HoldsUp, Status},
+};
+use crate::{
+    check::CheckReport,
+    freeze::Phase,
+    observe::metrics::{self, Facts},
+    sql::StatementClass,
+};
+use jiff::Timestamp;
+
+/// Holding-up sessions that one status tells.
+const TOLD_LIMIT: usize = 100;
+
+impl Operator {
+    /// What is told of the proxy.
+    pub fn status(&self) -> Status {
+        let (state, census, gate) = (self.switch.state(), self.census(), self.switch.gate());
+        let freeze = state.freeze.as_ref();
+        let now = self.now();
+        let mut holding_up: Vec<HoldsUp> =
+            self.switch.roster().all().iter().filter_map(|record| HoldsUp::of(record, now)).collect();
+        holding_up.sort_by_key(|who| (std::cmp::Reverse(who.age_s), who.session));
+        holding_up.truncate(TOLD_LIMIT);
+        let quiet = { lock(&self.evidence).quiet() };
+        let check = self.check_told();
+        let timed_out = lock(&self.drain).is_over() && self.phase() == Phase::Draining;
+        let open = census.writing.saturating_add(census.unproven).saturating_add(census.settling);
+        Status {
+            state: self.phase(),
+            epoch: state.epoch.0,
+            revision: gate.pack(),
+            reason: freeze.map(|f| f.reason.clone()),
+            by: freeze.map(|f| f.by.clone()),
+            since: freeze.map(|f| f.since),
+            until: freeze.and_then(|f| f.until),
+            frozen_at: freeze.and_then(|f| f.frozen_at).filter(|_| self.phase() == Phase::Frozen),
+            start_fault: lock(&self.start_fault).clone(),
+            sessions: census.sessions,
+            settling: census.settling,
+            writing_transactions: census.writing,
+            unproven: census.unproven,
+            stragglers: if timed_out { open } else { 0 },
+            readonly_leftovers: census.leftovers,
+            exempt_sessions: census.exempt,
+            refused_total: self.labels.total(),
+            orphans: census.orphans,
+            fence: if self.server.is_pooler() == Some(true) { "none".into() } else { "session".into() },
+            quiet,
+            check,
+            server: self.server.identity(),
+            server_version: self.server.version(),
+            server_at_freeze: self.server_changed().map(|(frozen, _)| frozen),
+            state_durable: self.state_durable,
+            upstream: self.upstream.clone(),
+            upstream_up: lock(&self.health).upstream_up,
+            drain_timed_out: timed_out,
+            holding_up,
+            version: env!("CARGO_PKG_VERSION").into(),
+        }
+    }
+
+    fn check_told(&self) -> Option<CheckTold> {
+        self.monitor.as_ref()?;
+        let evidence = lock(&self.evidence);
+        Some(CheckTold {
+            wal: evidence.wal.clone(),
+            problem: evidence.problem.clone(),
+            report: evidence.report.as_deref().cloned(),
+        })
+    }
+
+    /// Who tried to write what.
+    pub fn refused(&self) -> RefusedReply {
+        let audit = self.audit();
+        RefusedReply {
+            total: self.labels.total(),
+            refused: audit.book().entries(),
+            forgotten: audit.book().forgotten(),
+        }
+    }
+
+    /// The page that Prometheus reads.
+    ///
+    /// # Errors
+    /// A metric could not be told: a fault of the program.
+    pub fn metrics(&self) -> Result<String, String> {
+        let (status, census) = (self.status(), self.census());
+        let health = *lock(&self.health);
+        let report = status.check.as_ref().and_then(|check| check.report.as_ref());
+        let bypassers = report.map_or(0, CheckReport::bypassers);
+        let mut statements: Vec<_> = StatementClass::ALL.map(|class| (class, 0_u64)).to_vec();
+        for counters in &self.counters {
+            for (sum, (_, count)) in statements.iter_mut().zip(counters.statements()) {
+                sum.1 = sum.1.saturating_add(count);
+            }
+        }
+        let seconds = |at: Timestamp| at.as_duration().as_secs_f64();
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let facts = Facts {
+            phase: status.state,
+            epoch: status.epoch,
+            freeze_started: status.since.map(seconds),
+            freeze_until: status.until.map(seconds),
+            drain_duration: health.drain_duration.map(|d| d.as_secs_f64()),
+            statements,
+            refused: self.labels.samples(),
+            exempt: self.exempt_statements(),
+            sessions_ordinary: count(census.sessions.saturating_sub(census.exempt)),
+            sessions_maintenance: count(census.exempt),
+            writing: count(census.writing),
+            unproven: count(census.unproven),
+            leftovers: count(census.leftovers),
+            stragglers: count(status.stragglers),
+            upstream_up: health.upstream_up,
+            state_durable: self.state_durable,
+            events_lost: self.watch.lost(),
+            logins: health.logins,
+            failed_logins: health.failed_logins,
+            quiet: status.quiet,
+            bypassers: count(bypassers),
+            server_changed: status.server_at_freeze.is_some(),
+        };
+        metrics::render(&facts).map_err(|error| error.to_string())
+    }
+}
