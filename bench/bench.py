@@ -124,7 +124,7 @@ class Lab:
             f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\npool_mode = session\n"
             "max_client_conn = 6000\ndefault_pool_size = 5100\nserver_reset_query =\nlog_connections = 0\n"
-            "log_disconnections = 0\nmax_prepared_statements = 0\nignore_startup_parameters = extra_float_digits\n")
+            "log_disconnections = 0\nignore_startup_parameters = extra_float_digits\n")
         process = self.spawn(self.as_user([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", ini]))
         wait_for(port)
         self.targets["pgbouncer"] = (port, [process.pid])
@@ -132,7 +132,7 @@ class Lab:
     def start_haproxy(self):
         port, file = free_port(), self.folder / "haproxy.cfg"
         file.write_text(
-            "global\n maxconn 12000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n"
+            "global\n maxconn 6000\n nbthread 1\ndefaults\n mode tcp\n timeout connect 5s\n timeout client 1h\n"
             f" timeout server 1h\nlisten pg\n bind 127.0.0.1:{port}\n server pg 127.0.0.1:{self.port}\n")
         process = self.spawn([shutil.which("haproxy") or "/usr/sbin/haproxy", "-db", "-f", file])
         wait_for(port)
@@ -162,7 +162,8 @@ class Lab:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if not os.environ.get("BENCH_KEEP"):
+            shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def median(values):
