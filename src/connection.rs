@@ -31,31 +31,41 @@ pub struct Accepted {
     pub entrance: Entrance,
 }
 
-/// Serves it to its end. What is needed once only is boxed: an idle session shall be small.
-pub async fn serve(worker: Rc<Worker>, operator: Arc<Operator>, accepted: Accepted) {
+/// Serves it to its end; `place` is given back then. An idle session shall be small: what is needed once only is
+/// boxed, and no argument is kept twice, as an `async fn` would.
+pub fn serve<P>(
+    worker: Rc<Worker>,
+    operator: Arc<Operator>,
+    accepted: Accepted,
+    place: P,
+) -> impl Future<Output = ()> {
     let id = operator.next_session_id();
     let Accepted { stream, client, entrance } = accepted;
-    let shared = worker.shared.clone();
-    let connection = Connection { worker, operator, client, entrance, id };
-    let (relay, record) = match Box::pin(connection.establish(stream)).await {
-        Ok(Some(relay)) => relay,
-        Ok(None) => return,
-        Err(error) => {
-            let client = client.map(tracing::field::display);
-            return tracing::info!(session = id, client, problem = %chain(&error), "no session came about");
+    let connection = Connection { worker: Rc::clone(&worker), operator, client, entrance, id };
+    let established = Box::pin(connection.establish(stream));
+    async move {
+        if let Some((relay, record)) = established.await {
+            let relayed = relay.run().await;
+            Box::pin(take_leave(worker, id, record, relayed)).await;
         }
-    };
-    let (result, ending) = relay.run().await;
+        drop(place);
+    }
+}
+
+/// What is left on the server when the relay is over.
+async fn take_leave(
+    worker: Rc<Worker>,
+    id: u64,
+    record: Arc<SessionRecord>,
+    (result, ending): (Result<(), NetError>, Ending),
+) {
     match result {
         Ok(()) => tracing::info!(session = id, "session ends"),
         Err(error) => tracing::warn!(session = id, problem = %chain(&error), "session ends"),
     }
-    if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {
-        // It may be this session alone that was ended; or the server, and what comes back is another one.
-        shared.server.forget();
-    }
+    let shared = &worker.shared;
     if let Ending::ServerLeft(server) = ending {
-        Box::pin(farewell(server, &shared.upstream, &record)).await;
+        farewell(server, &shared.upstream, &record).await;
     }
     if let Some(key) = &record.identity.cancel_key {
         shared.pids.leave(key.process_id);
@@ -74,21 +84,20 @@ struct Connection {
 
 impl Connection {
     /// From the first byte to a session; the client has been told if there is none.
-    async fn establish(
-        &self,
-        mut stream: Stream,
-    ) -> Result<Option<(Box<Relay>, Arc<SessionRecord>)>, NetError> {
+    async fn establish(self, mut stream: Stream) -> Option<(Box<Relay>, Arc<SessionRecord>)> {
         let limit = self.worker.shared.config.limits.login_timeout;
         let established = timeout(limit, self.log_in(&mut stream)).await;
         let result =
             established.unwrap_or_else(|_| Err(NetError::LoginTimeout { limit_ms: limit.as_millis() }));
         match result {
-            Ok(None) => Ok(None),
-            Ok(Some(at_server)) => Ok(Some(self.begin(stream, at_server))),
+            Ok(None) => None,
+            Ok(Some(at_server)) => Some(self.begin(stream, at_server)),
             Err(error) => {
                 self.operator.note_login(false);
                 self.say_why(&mut stream, &error).await;
-                Err(error)
+                let client = self.client.map(tracing::field::display);
+                tracing::info!(session = self.id, client, problem = %chain(&error), "no session came about");
+                None
             }
         }
     }

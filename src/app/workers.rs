@@ -62,10 +62,7 @@ async fn work(worker: Rc<Worker>, operator: Arc<Operator>, mut receiver: mpsc::R
                 Some(Err(error)) => tracing::warn!(%error, "a connection was lost while it was handed over"),
                 Some(Ok((accepted, place))) => {
                     let (worker, operator) = (Rc::clone(&worker), Arc::clone(&operator));
-                    drop(sessions.spawn_local(async move {
-                        connection::serve(worker, operator, accepted).await;
-                        drop(place);
-                    }));
+                    drop(sessions.spawn_local(connection::serve(worker, operator, accepted, place)));
                 }
             },
             Some(ended) = sessions.join_next() => if let Err(error) = ended {

@@ -159,7 +159,7 @@ impl Relay {
         };
         let last_words = poll_fn(|cx| self.poll_last_words(cx));
         // A client that does not read its last words has heard nothing; it is closed all the same.
-        drop(timeout(LAST_WORDS, last_words).await);
+        drop(Box::pin(timeout(LAST_WORDS, last_words)).await);
         (result, Ending::ServerLeft(self.server))
     }
 

@@ -93,9 +93,10 @@ struct Slot {
 /// A book of names of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Names {
-    /// Made when it is first used: most sessions lie idle, and of those many never come to it.
+    /// Both are made when they are first used: most sessions lie idle, and of those many never come to it.
     unnamed: Option<Box<Slot>>,
-    named: HashMap<Box<[u8]>, Slot>,
+    #[expect(clippy::box_collection, reason = "an empty map would be six words in each idle session")]
+    named: Option<Box<HashMap<Box<[u8]>, Slot>>>,
     /// A text that nobody read may have defined anything.
     lost: bool,
 }
@@ -161,7 +162,7 @@ impl Names {
                 let Some(slot) = self.slot(&name) else { return };
                 slot.settle(how);
                 if slot.is_void() {
-                    self.named.remove(&name);
+                    self.remove(&name);
                 }
             }
             // What may still be there is kept: an unknown name would be refused.
@@ -196,16 +197,22 @@ impl Names {
 
     /// All named ones that no definition in flight keeps are gone.
     pub(super) fn forget_all(&mut self) {
-        self.named.retain(|_, slot| {
-            slot.confirmed = None;
-            !slot.is_void()
-        });
+        if let Some(named) = &mut self.named {
+            named.retain(|_, slot| {
+                slot.confirmed = None;
+                !slot.is_void()
+            });
+        }
     }
 
     /// What passed may be a loophole by what is known now: what could write through a function is unknown until it
     /// is defined anew.
     pub(super) fn distrust(&mut self) {
-        let slots = self.unnamed.as_deref_mut().into_iter().chain(self.named.values_mut());
+        let slots = self
+            .unnamed
+            .as_deref_mut()
+            .into_iter()
+            .chain(self.named.iter_mut().flat_map(|named| named.values_mut()));
         let all =
             slots.flat_map(|slot| [&mut slot.confirmed, &mut slot.latest, &mut slot.strictest]).flatten();
         for prepared in all.filter(|known| known.classification.effects.contains(Effects::MAY_WRITE)) {
@@ -222,30 +229,37 @@ impl Names {
         if let Some(slot) = self.slot(name) {
             slot.confirmed = None;
             if slot.is_void() {
-                self.named.remove(name);
+                self.remove(name);
             }
         }
     }
 
+    fn remove(&mut self, name: &[u8]) {
+        if let Some(named) = &mut self.named {
+            named.remove(name);
+        }
+    }
+
     fn get(&self, name: &[u8]) -> Option<&Slot> {
-        if name.is_empty() { self.unnamed.as_deref() } else { self.named.get(name) }
+        if name.is_empty() { self.unnamed.as_deref() } else { self.named.as_ref()?.get(name) }
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<&mut Slot> {
-        if name.is_empty() { self.unnamed.as_deref_mut() } else { self.named.get_mut(name) }
+        if name.is_empty() { self.unnamed.as_deref_mut() } else { self.named.as_mut()?.get_mut(name) }
     }
 
     fn slot_to_define(&mut self, name: &[u8]) -> Option<&mut Slot> {
         if name.is_empty() {
             return Some(self.unnamed.get_or_insert_default());
         }
-        if !self.named.contains_key(name) {
-            if self.named.len() >= NAMES_LIMIT || !name.is_ascii() {
+        let named = self.named.get_or_insert_default();
+        if !named.contains_key(name) {
+            if named.len() >= NAMES_LIMIT || !name.is_ascii() {
                 return None;
             }
-            self.named.insert(name.into(), Slot::default());
+            named.insert(name.into(), Slot::default());
         }
-        self.named.get_mut(name)
+        named.get_mut(name)
     }
 }
 
