@@ -229,7 +229,8 @@ impl Connection {
             | NetError::ChannelBinding
             | NetError::Auth(_)
             | NetError::Secrets { .. }
-            | NetError::SecretQuery { .. }
+            | NetError::OwnLogin { .. }
+            | NetError::SecretQuery(_)
             | NetError::Random(_)
             | NetError::Session(_) => {
                 turn_away(client, error.sql_state(), &error.client_text(), error.remedy()).await;

@@ -107,6 +107,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
             .map_err(CliError::from)?;
             Ok(Exit::Done)
         }
+        Command::Doctor(args) => remote(cli::doctor(args, state_dir)),
         Command::Freeze(args) => remote(cli::freeze(args, &caller(state_dir))),
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),

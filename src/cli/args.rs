@@ -39,6 +39,8 @@ pub enum Command {
         #[arg(long)]
         keep: bool,
     },
+    /// Look at a server as a login through the proxy would meet it, and tell what would not work and what to change.
+    Doctor(DoctorArgs),
     /// Read a configuration file and tell everything that is wrong with it.
     CheckConfig {
         /// The file.
@@ -82,6 +84,20 @@ pub struct ServeArgs {
     /// Start frozen, whatever the state on disk says.
     #[arg(long)]
     pub frozen: bool,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorArgs {
+    /// The server, as in --upstream; with the user, the database and the password that a client would bring.
+    #[arg(value_name = "CONNINFO")]
+    pub conninfo: String,
+    /// The configuration that the proxy would have: its [tls] and [auth] are looked at.
+    #[arg(long, env = "FROSTGATE_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// The user's password, to try whether it opens the door.
+    #[arg(long, env = "PGPASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
 }
 
 /// How a running proxy is reached.

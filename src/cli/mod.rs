@@ -3,6 +3,7 @@
 pub mod args;
 mod client;
 mod demo;
+mod doctor;
 mod error;
 mod explain;
 mod settings;
@@ -14,6 +15,7 @@ mod when;
 pub use args::{Cli, Command};
 pub use client::Caller;
 pub use demo::{DemoError, demo};
+pub use doctor::doctor;
 pub use error::{CliError, Exit};
 pub use explain::explain;
 pub use settings::{check_config, serve_config};

@@ -34,6 +34,13 @@ pub fn serve_config(args: ServeArgs, default_state_dir: PathBuf) -> Result<Confi
     Ok(Config::check(raw.overridden_by(said), default_state_dir)?)
 }
 
+/// What a file says of clients' logins; where the server is, is said elsewhere.
+pub(super) fn doctor_config(path: Option<&Path>, default_state_dir: PathBuf) -> Result<Config, CliError> {
+    let raw = path.map(read).transpose()?.unwrap_or_default();
+    let said = Overrides { upstream: Some("host=localhost".into()), ..Overrides::default() };
+    Ok(Config::check(raw.overridden_by(said), default_state_dir)?)
+}
+
 /// Looks at a file, and at the certificates that it names.
 ///
 /// # Errors

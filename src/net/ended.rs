@@ -13,7 +13,7 @@ use crate::{
     tls::random,
     wire::{
         BackendTag, Cut,
-        backend::{ErrorFields, last_column},
+        backend::{ErrorFields, SqlState, last_column},
         frame::{HEADER, Rows, cut_backend},
         frontend::Write as Frontend,
         startup::StartupMessage,
@@ -69,7 +69,10 @@ impl Keeper {
     /// What is known of a user: from the file, else from the server.
     async fn secret(&self, upstream: &Upstream, user: &str) -> Result<Option<Secret>, NetError> {
         match (self.of(user), &self.settings.query) {
-            (None, Some(query)) => look_up(upstream, query, self.of(&query.user), user).await,
+            (None, Some(query)) => {
+                let found = look_up(upstream, query, self.of(&query.user), user).await;
+                found.map_err(|error| NetError::SecretQuery(Box::new(error)))
+            }
             (known, _) => Ok(known),
         }
     }
@@ -126,7 +129,7 @@ async fn look_up(
     let (server, _) = upstream.connect().await?;
     let end_point = server.peer_end_point();
     let answering = Answering::new(query.user.clone(), own.into(), end_point, random()?);
-    let mut conversation = Conversation { server, held: Vec::new(), answering };
+    let mut conversation = Conversation::new(server, answering);
     let parameters = [("user", &*query.user), ("database", &*query.database)];
     conversation.say(&StartupMessage::new(&parameters).encode()).await?;
     conversation.until_ready().await?;
@@ -142,36 +145,77 @@ async fn look_up(
 }
 
 /// A short one with the server, of our own.
-struct Conversation {
+pub(super) struct Conversation {
     server: Stream,
     held: Vec<u8>,
     answering: Answering,
 }
 
+/// How a server answers a start-up packet.
+pub(super) enum FirstWord {
+    /// With a question: the body of an Authentication message, which has not been answered yet.
+    Asked(Vec<u8>),
+    /// With an error.
+    Refused {
+        /// Its code.
+        code: Option<SqlState>,
+        /// Its text.
+        message: String,
+    },
+}
+
 impl Conversation {
-    async fn say(&mut self, bytes: &[u8]) -> Result<(), NetError> {
+    pub(super) fn new(server: Stream, answering: Answering) -> Self {
+        Self { server, held: Vec::new(), answering }
+    }
+
+    /// The first message that is a question or an error. A question stays to be answered.
+    pub(super) async fn first_word(&mut self) -> Result<FirstWord, NetError> {
+        loop {
+            let (tag, length) = self.next_message().await?;
+            let body = self.held.get(HEADER..length).unwrap_or_default();
+            if tag == BackendTag::Authentication {
+                return Ok(FirstWord::Asked(body.to_vec()));
+            }
+            if tag == BackendTag::ErrorResponse {
+                let fields = ErrorFields(body);
+                let message = String::from_utf8_lossy(fields.field(b'M').unwrap_or_default()).into_owned();
+                return Ok(FirstWord::Refused { code: fields.sql_state(), message });
+            }
+            self.held.drain(..length);
+        }
+    }
+
+    /// Waits for a whole message at the front of what is held; its tag and its length.
+    async fn next_message(&mut self) -> Result<(BackendTag, usize), NetError> {
+        loop {
+            let cut = cut_backend(&self.held, Rows::Held);
+            let cut = cut.map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
+            if let Cut::Whole { tag, bytes, .. } = cut {
+                return Ok((tag, bytes.len()));
+            }
+            let lost = |source| NetError::Lost { peer: Peer::Server, source };
+            let read = self.server.read_buf(&mut self.held).await.map_err(lost)?;
+            if read == 0 || self.held.len() > ANSWER_LIMIT {
+                return Err(NetError::Closed { peer: Peer::Server });
+            }
+        }
+    }
+
+    pub(super) async fn say(&mut self, bytes: &[u8]) -> Result<(), NetError> {
         say(&mut self.server, bytes).await.map_err(|source| NetError::Lost { peer: Peer::Server, source })
     }
 
     /// The last column of the first row, if there is one.
-    async fn until_ready(&mut self) -> Result<Option<String>, NetError> {
+    pub(super) async fn until_ready(&mut self) -> Result<Option<String>, NetError> {
         let mut found = None;
         loop {
-            let cut = cut_backend(&self.held, Rows::Held);
-            let cut = cut.map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
-            let Cut::Whole { tag, bytes, body } = cut else {
-                let lost = |source| NetError::Lost { peer: Peer::Server, source };
-                let read = self.server.read_buf(&mut self.held).await.map_err(lost)?;
-                if read == 0 || self.held.len() > ANSWER_LIMIT {
-                    return Err(NetError::Closed { peer: Peer::Server });
-                }
-                continue;
-            };
-            let length = bytes.len();
+            let (tag, length) = self.next_message().await?;
+            let body = self.held.get(HEADER..length).unwrap_or_default();
             let mut answer = None;
             if tag == BackendTag::ErrorResponse {
                 let message = ErrorFields(body).field(b'M').unwrap_or_default();
-                return Err(NetError::SecretQuery { problem: String::from_utf8_lossy(message).into_owned() });
+                return Err(NetError::OwnLogin { problem: String::from_utf8_lossy(message).into_owned() });
             } else if tag == BackendTag::Authentication {
                 answer = self.answering.hear(body)?;
             } else if tag == BackendTag::DataRow && found.is_none() {

@@ -99,12 +99,15 @@ pub enum NetError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The server would not tell a secret.
-    #[error("auth.query: the server says: {problem}")]
-    SecretQuery {
+    /// The server would not have a login or a question of the proxy's own.
+    #[error("the server says: {problem}")]
+    OwnLogin {
         /// Its words.
         problem: String,
     },
+    /// A secret can't be looked up.
+    #[error("auth.query: {0}")]
+    SecretQuery(#[source] Box<Self>),
     /// There are no random bytes to be had.
     #[error(transparent)]
     Random(#[from] TlsError),
@@ -128,7 +131,9 @@ impl NetError {
             }
             Self::Protocol { .. } | Self::Lost { .. } | Self::Closed { .. } => SqlState::CONNECTION_FAILURE,
             Self::LoginTimeout { .. } => SqlState::CONNECTION_FAILURE,
-            Self::Secrets { .. } | Self::SecretQuery { .. } | Self::Random(_) => SqlState::CONNECTION_FAILURE,
+            Self::Secrets { .. } | Self::OwnLogin { .. } | Self::SecretQuery(_) | Self::Random(_) => {
+                SqlState::CONNECTION_FAILURE
+            }
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
@@ -156,7 +161,8 @@ impl NetError {
             | Self::RepeatedRequest
             | Self::Handshake { .. }
             | Self::Secrets { .. }
-            | Self::SecretQuery { .. }
+            | Self::OwnLogin { .. }
+            | Self::SecretQuery(_)
             | Self::Random(_)
             | Self::Session(_) => "",
             Self::Auth(error) => error.remedy(),

@@ -14,6 +14,7 @@ mod ended;
 mod facts;
 mod fence;
 mod freeze;
+mod login;
 mod loopholes;
 mod names;
 mod page;

@@ -407,3 +407,33 @@ fn a_freeze_holds_over_tls() {
     proxy.thaw();
     assert_eq!(run("INSERT INTO t VALUES (3) RETURNING a").out, "3");
 }
+
+#[test]
+fn doctor_says_beforehand_what_a_login_would_come_to() {
+    let secure = Secure::shared();
+    let doctor = |words: &str, certificate: Option<&str>| {
+        let mut command = Command::new(binary());
+        command.args(["doctor", &secure.upstream(words)]);
+        let file = certificate.map(|name| config(secure, name, ""));
+        if let Some(file) = &file {
+            command.arg("--config").arg(file.path());
+        }
+        Ran::of(&command.output().unwrap())
+    };
+    let scram = "sslmode=require user=scram_user dbname=postgres password=password";
+    let own = doctor(scram, Some("server"));
+    assert_eq!(own.code, 0, "{own:?}");
+    assert!(own.out.contains("tls.cert is the server's own certificate"), "{own:?}");
+    assert!(own.out.contains("the password lets scram_user in"), "{own:?}");
+    let other = doctor(scram, Some("second"));
+    assert_eq!(other.code, 1, "{other:?}");
+    assert!(other.out.contains("bad   SCRAM channel binding can't be relayed"), "{other:?}");
+    let wrong = doctor("sslmode=require user=scram_user dbname=postgres password=wrong", None);
+    assert!(wrong.code == 1 && wrong.out.contains("password authentication failed"), "{wrong:?}");
+    let certificate = doctor("sslmode=require user=cert_user dbname=postgres", None);
+    assert!(certificate.code == 1 && certificate.out.contains("sslcert and sslkey"), "{certificate:?}");
+    let trust = doctor("sslmode=disable user=postgres", None);
+    assert!(trust.code == 0 && trust.out.contains("without asking"), "{trust:?}");
+    let away = Command::new(binary()).args(["doctor", "host=127.0.0.1 port=1"]).output().unwrap();
+    assert_eq!(Ran::of(&away).code, 5);
+}

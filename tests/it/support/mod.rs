@@ -9,7 +9,7 @@ pub(crate) use postgres::{Postgres, free_port};
 pub(crate) use proxy::{Proxy, Ran};
 pub(crate) use proxy::{binary, fetch, upstream};
 pub(crate) use secure::{Secure, libpq};
-pub(crate) use wire::{Wire, message, short, unix_query};
+pub(crate) use wire::{Message, Wire, message, short, unix_query};
 
 use std::{
     env,

@@ -68,7 +68,11 @@ impl Wire {
     }
 
     pub(crate) fn log_in(&mut self, parameters: &[(&str, &str)]) {
-        self.send(&StartupMessage::new(parameters).encode());
+        self.log_in_with(&StartupMessage::new(parameters));
+    }
+
+    pub(crate) fn log_in_with(&mut self, message: &StartupMessage) {
+        self.send(&message.encode());
         for message in self.until('Z') {
             match message.tag {
                 'K' => self.key = CancelKey::read(&message.body),
