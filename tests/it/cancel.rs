@@ -25,8 +25,9 @@ fn the_right_one_of_many_is_cancelled() {
     let server = Postgres::shared();
     let (proxy, database) = (Proxy::spawn(server), server.database());
     let mut clients: Vec<Wire> = (0..10).map(|_| sleeping(&proxy, &database)).collect();
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'");
+    let active = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND query LIKE '%pg_sleep%'"
+    );
     eventually("all sleep", || (server.sql("postgres", &active) == "10").then_some(()));
     request(&proxy, clients[6].key.as_ref().unwrap());
     assert_eq!(support_short(&clients[6].until('Z')), "TE57014 I");
@@ -61,7 +62,7 @@ fn psql_is_interrupted_through_the_proxy() {
         .spawn()
         .unwrap();
     let active = format!(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%sleep%'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND query LIKE '%pg_sleep%'"
     );
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();

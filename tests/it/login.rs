@@ -5,6 +5,13 @@ use crate::support::{Message, Postgres, Proxy, Wire, eventually, free_port};
 use frostgate::wire::startup::StartupMessage;
 use std::fs;
 
+/// How many sessions of that kind sleep. What the proxy asks first by itself is no sleep.
+fn sleeps(which: &str) -> String {
+    format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE {which} AND state = 'active' AND query LIKE 'SELECT pg_sleep%'"
+    )
+}
+
 fn newer(parameters: &[(&str, &str)]) -> StartupMessage {
     let mut message = StartupMessage::new(&[&[("user", "postgres")], parameters].concat());
     message.minor = 2;
@@ -47,8 +54,7 @@ fn a_key_of_the_length_that_the_server_gives_cancels() {
     wire.say(|out| {
         out.query("SELECT pg_sleep(60)");
     });
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'", key.process_id);
+    let active = sleeps(&format!("pid = {}", key.process_id));
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     Wire::open(proxy.port).send(&key.request());
     assert_eq!(crate::support_short(&wire.until('Z')), "TE57014 I");
@@ -64,8 +70,7 @@ fn hosts_are_tried_in_their_order_and_a_cancel_goes_where_its_session_went() {
         out.query("SELECT pg_sleep(60)");
     });
     let key = wire.key.clone().unwrap();
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {} AND state = 'active'", key.process_id);
+    let active = sleeps(&format!("pid = {}", key.process_id));
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     Wire::open(proxy.port).send(&key.request());
     assert_eq!(crate::support_short(&wire.until('Z')), "TE57014 I");

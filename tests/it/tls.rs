@@ -346,8 +346,9 @@ fn psql_is_interrupted_over_tls_on_both_legs() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'");
+    let active = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND query LIKE '%pg_sleep%'"
+    );
     eventually("it sleeps", || (secure.server.sql("postgres", &active) == "1").then_some(()));
     Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
     let output = child.wait_with_output().unwrap();

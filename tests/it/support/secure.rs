@@ -49,7 +49,9 @@ impl Secure {
                 "ALTER SYSTEM SET ssl = on",
                 "ALTER SYSTEM SET ssl_ca_file = 'root.crt'",
                 "SET password_encryption = 'md5'; CREATE ROLE md5_user LOGIN PASSWORD 'password'",
-                "CREATE ROLE scram_user LOGIN PASSWORD 'password'; CREATE ROLE pass_user LOGIN PASSWORD 'password'",
+                // The default before 14 was md5.
+                "SET password_encryption = 'scram-sha-256'; CREATE ROLE scram_user LOGIN PASSWORD 'password'; \
+                 CREATE ROLE pass_user LOGIN PASSWORD 'password'",
                 "CREATE ROLE only_tls LOGIN; CREATE ROLE only_plain LOGIN; CREATE ROLE cert_user LOGIN",
                 "SELECT pg_reload_conf()",
             ] {
