@@ -112,6 +112,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
         Command::Verify(args) => remote(cli::verify(args, &caller(state_dir))),
+        Command::Writers(args) => remote(cli::writers(args, &caller(state_dir))),
         Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
         Command::Demo { keep } => remote(cli::demo(keep)),
     }

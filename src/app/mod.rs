@@ -19,7 +19,7 @@ use crate::{
     listener::{Desks, Door},
     monitor::Monitor,
     net::{Keeper, Shared, Upstream},
-    observe::{Audit, LabelBook, Watch, WorkerCounters},
+    observe::{Audit, LabelBook, Watch, WorkerCounters, Writers},
     tls::Doorway,
 };
 use clock::now;
@@ -82,6 +82,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let pids = open_pids(&store, &server)?;
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
+    let writers = Arc::new(Writers::new(now(), config.audit_sql));
     let Peers { upstream, keeper, doorway } = Peers::read(&config)?;
     let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let counters: Vec<Arc<WorkerCounters>> = (0..threads).map(|_| Arc::default()).collect();
@@ -94,6 +95,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         sink: Box::new(watching::write_line),
         audit: Audit::new(config.audit_interval, config.audit_sql),
         labels: Arc::clone(&labels),
+        writers: Arc::clone(&writers),
         watch: watch.clone(),
         counters: counters.clone(),
         upstream: upstream.name(),
@@ -108,6 +110,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         labels,
         upstream,
         keeper,
+        writers,
         doorway,
         server,
         pids,
@@ -127,17 +130,21 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), config.limits.monitor_interval)));
     operator.resume();
     signals::until_stopped(&operator, &shared).await?;
+    stop(tasks, &operator, &shared).await;
+    Ok(())
+}
+
+/// New connections first, then those that are idle; what is busy has until the time limit.
+async fn stop(mut tasks: JoinSet<()>, operator: &Operator, shared: &Shared) {
     tracing::info!("stopping");
-    // New connections first, then those that are idle; what is busy has until the time limit.
     tasks.shutdown().await;
-    leave(&shared, config.limits.shutdown_timeout).await;
+    leave(shared, shared.config.limits.shutdown_timeout).await;
     if shared.switch.roster().is_empty() {
         shared.pids.close(&shared.server.orphans());
     }
     // The socket's file has no use any more; if it is gone already, so much the better.
-    drop(std::fs::remove_file(&config.control));
+    drop(std::fs::remove_file(&shared.config.control));
     operator.tell("stopped", serde_json::json!({ "state": operator.phase() }));
-    Ok(())
 }
 
 /// The log of process ids; what the process before this one left in it are orphans.
@@ -203,6 +210,13 @@ fn load_state(store: &StateFile, start: Start) -> Result<(FreezeState, Option<St
         store.save(&state)?;
     }
     Ok((state, loaded.fault))
+}
+
+fn warn_of_volatile(folder: &Path) {
+    tracing::warn!(
+        state_dir = %folder.display(),
+        "the state directory is on a volatile file system: a freeze would not survive a restart of the machine"
+    );
 }
 
 /// Asks all sessions to leave, and ends those that have not when the time is over.

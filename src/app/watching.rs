@@ -35,6 +35,7 @@ pub(super) async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiv
             _ = tick.tick() => {
                 let lines = operator.audit().due(now());
                 operator.write_audit(lines);
+                operator.settle_writers();
             }
         }
     }

@@ -31,6 +31,8 @@ pub enum Command {
     Refused(RefusedArgs),
     /// Look whether the server itself is quiet, and who goes round the proxy.
     Verify(VerifyArgs),
+    /// Tell who writes, since when, how often and what: before the first freeze, too.
+    Writers(WritersArgs),
     /// Tell what a statement is, what a frozen proxy does with it, and why.
     Explain(ExplainArgs),
     /// Play the whole story on this machine, with a throw-away PostgreSQL.
@@ -264,6 +266,17 @@ impl From<PhaseArg> for Phase {
 /// `refused`.
 #[derive(Debug, Args)]
 pub struct RefusedArgs {
+    /// The proxy.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `writers`.
+#[derive(Debug, Args)]
+pub struct WritersArgs {
+    /// Only who has written since: 45m (ago), 02:30 or RFC 3339. Default: the proxy's start.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,

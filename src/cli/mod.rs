@@ -11,6 +11,7 @@ mod show;
 mod verbs;
 mod verify;
 mod when;
+mod writers;
 
 pub use args::{Cli, Command};
 pub use client::Caller;
@@ -21,3 +22,4 @@ pub use explain::explain;
 pub use settings::{check_config, serve_config};
 pub use verbs::{freeze, refused, status, thaw};
 pub use verify::verify;
+pub use writers::writers;

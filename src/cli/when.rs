@@ -1,4 +1,4 @@
-//! `--until`: a length of time, an hour of the day, or an instant.
+//! `--until` and `--since`: a length of time, an hour of the day, or an instant.
 
 use crate::config::parse_duration;
 use jiff::{SignedDuration, Timestamp, Zoned, civil::Time};
@@ -31,6 +31,29 @@ pub(super) fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     Ok(at)
 }
 
+/// Reads `45m` (so long ago), `02:30` or RFC 3339; an hour that is still to come today means yesterday's.
+///
+/// # Errors
+/// What was expected.
+pub(super) fn since(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+    let wrong =
+        || format!("expected a length of time such as 45m, an hour such as 02:30, or RFC 3339, got {text:?}");
+    if let Ok(length) = parse_duration(text) {
+        let length = SignedDuration::try_from(length).ok().ok_or_else(wrong)?;
+        return now.timestamp().checked_sub(length).ok().ok_or_else(wrong);
+    }
+    if let Ok(at) = text.parse::<Timestamp>() {
+        return Ok(at);
+    }
+    let hour = Time::strptime("%H:%M", text).ok().ok_or_else(wrong)?;
+    let today = now.with().time(hour).build().ok().ok_or_else(wrong)?;
+    if today.timestamp() <= now.timestamp() {
+        return Ok(today.timestamp());
+    }
+    let yesterday = now.yesterday().and_then(|day| day.with().time(hour).build());
+    Ok(yesterday.ok().ok_or_else(wrong)?.timestamp())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +69,11 @@ mod tests {
             read("2026-11-20T11:00:00+01:00").unwrap_err(),
             "2026-11-20T11:00:00+01:00 is over already"
         );
+        let ago = |text| since(text, &now).map(|at| at.to_string());
+        assert_eq!(ago("45m"), Ok("2026-11-20T09:15:00Z".into()));
+        assert_eq!(ago("12:30"), Ok("2026-11-19T12:30:00Z".into()));
+        assert_eq!(ago("02:30"), Ok("2026-11-20T02:30:00Z".into()));
+        assert!(ago("late").unwrap_err().contains("45m"));
         assert!(read("soon").unwrap_err().contains("45m"));
         assert!(read("0s").is_err());
     }

@@ -14,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
@@ -45,6 +46,7 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
         .route("/v1/freeze", post(freeze))
         .route("/v1/thaw", post(thaw))
         .route("/v1/verify", post(verify))
+        .route("/v1/writers", get(writers))
         .with_state(Arc::clone(&operator));
     public_routes(operator).merge(verbs)
 }
@@ -114,6 +116,16 @@ async fn verify(State(operator): Shared, Json(call): Json<VerifyCall>) -> Respon
 
 async fn refused(State(operator): Shared) -> Response {
     Json(operator.refused()).into_response()
+}
+
+/// Whose last write is not older.
+#[derive(Debug, Deserialize)]
+struct Since {
+    since: Option<Timestamp>,
+}
+
+async fn writers(State(operator): Shared, Query(Since { since }): Query<Since>) -> Response {
+    Json(operator.writers(since)).into_response()
 }
 
 fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {

@@ -12,6 +12,7 @@ mod status;
 mod telling;
 mod verify;
 mod waiter;
+mod writing;
 
 pub use command::{
     DrainOptions, FreezeCall, OnTimeout, RefusedReply, RunningReads, Stragglers, ThawCall, VerbReply,

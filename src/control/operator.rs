@@ -11,7 +11,7 @@ use crate::{
     fleet::{Census, ServerKnowledge, StateFile, Switch},
     freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, check_words},
     monitor::Monitor,
-    observe::{Audit, LabelBook, Watch, WorkerCounters, line},
+    observe::{Audit, LabelBook, Watch, WorkerCounters, Writers, line},
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -49,6 +49,8 @@ pub struct OperatorParts {
     pub audit: Audit,
     /// Refusals by label.
     pub labels: Arc<LabelBook>,
+    /// Who writes.
+    pub writers: Arc<Writers>,
     /// The relays' end of the queue.
     pub watch: Watch,
     /// Each worker's numbers.
@@ -77,6 +79,7 @@ pub struct Operator {
     pub(super) counters: Vec<Arc<WorkerCounters>>,
     pub(super) upstream: String,
     pub(super) server: Arc<ServerKnowledge>,
+    pub(super) writers: Arc<Writers>,
     verbs: AsyncMutex<()>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
@@ -116,6 +119,7 @@ impl Operator {
             sink: parts.sink,
             audit: Mutex::new(parts.audit),
             labels: parts.labels,
+            writers: parts.writers,
             watch: parts.watch,
             counters: parts.counters,
             upstream: parts.upstream,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     fleet::{Order, SessionRecord},
     freeze::{Gate, Report},
-    observe::{Labels, Seen, What},
+    observe::{Labels, Seen, What, Writer},
     session::{Event, Session, Turn, Words},
     sql::StatementClass,
     wire::{
@@ -101,6 +101,8 @@ impl Relay {
         let who = &record.identity;
         session.set_loopholes(&worker.shared.server.loopholes(&who.database));
         let labels = worker.shared.labels.labels(&who.database, &who.user, &record.application());
+        let writer = Writer::new(who, &record.application());
+        session.set_writer(worker.shared.writers.id(writer));
         let Ends { client: (client, from_client), server: (server, from_server) } = ends;
         Self {
             labels,
@@ -272,7 +274,9 @@ impl Relay {
                     self.record.set_application(&String::from_utf8_lossy(&name));
                     let who = &self.record.identity;
                     let application = self.record.application();
-                    self.labels = self.worker.shared.labels.labels(&who.database, &who.user, &application);
+                    let shared = &self.worker.shared;
+                    self.labels = shared.labels.labels(&who.database, &who.user, &application);
+                    self.session.set_writer(shared.writers.id(Writer::new(who, &application)));
                     continue;
                 }
                 Event::RolledBack => continue,

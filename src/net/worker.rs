@@ -6,7 +6,7 @@ use crate::{
     config::Config,
     fleet::{PidLog, ServerKnowledge, Switch},
     freeze::Gate,
-    observe::{LabelBook, Watch, WorkerCounters},
+    observe::{LabelBook, Watch, WorkerCounters, Writers},
     session::{Output, Words},
     sql::Classifier,
     tls::Doorway,
@@ -31,6 +31,8 @@ pub struct Shared {
     pub watch: Watch,
     /// Refusals by label.
     pub labels: Arc<LabelBook>,
+    /// Who writes.
+    pub writers: Arc<Writers>,
     /// The server.
     pub upstream: Arc<Upstream>,
     /// Whose authentication ends here.
@@ -85,9 +87,15 @@ impl Worker {
         }
     }
 
-    /// Sets the clock that transactions are dated by; once a second is enough.
+    /// Sets the clock that transactions are dated by, and delivers what sessions have written; once a second is enough.
     pub fn tick(&self, now: u64) {
         self.coarse_now.set(now);
+        let writes = &mut self.lent.borrow_mut().tools.output.writes;
+        if writes.is_marked() {
+            let mut counted = Vec::new();
+            let lost = writes.take(|written| counted.push(written));
+            self.shared.writers.deliver(counted, lost);
+        }
     }
 
     /// Seconds since 1970, as of the last tick.

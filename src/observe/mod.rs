@@ -7,9 +7,14 @@ mod counters;
 mod labels;
 pub mod metrics;
 mod watch;
+mod writers;
 
 pub use audit::{Audit, Line, line};
 pub use book::{Book, Entry, Key, Tried};
 pub use counters::WorkerCounters;
 pub use labels::{LabelBook, Labels, Sample};
 pub use watch::{Seen, WATCH_LIMIT, Watch, What};
+pub use writers::{
+    WRITER_SHAPES_LIMIT, WRITERS_LIMIT, Writer, WriterEntry, WriterShape, Writers, WritersReply,
+    client_network,
+};

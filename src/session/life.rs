@@ -12,6 +12,7 @@ use super::{
     refusal::Refusal,
     transaction::{Transaction, Work, then},
     turn::{Output, Turn},
+    writes::WriterId,
 };
 use crate::{
     freeze::Gate,
@@ -114,6 +115,8 @@ pub struct Session {
     pub(super) loopholes: Option<Arc<Loopholes>>,
     /// The client has said that it goes.
     pub(super) is_terminating: bool,
+    /// Under which number its writes are counted.
+    pub(super) writer: WriterId,
 }
 
 /// Which names a change is about.
@@ -159,6 +162,7 @@ impl Session {
             last_command: "",
             loopholes: None,
             is_terminating: false,
+            writer: 0,
         };
         session.look_ahead();
         session
@@ -252,6 +256,11 @@ impl Session {
         self.loopholes = known.cloned();
         self.statements.distrust();
         self.portals.distrust();
+    }
+
+    /// Under which number its writes are counted from now on.
+    pub fn set_writer(&mut self, writer: WriterId) {
+        self.writer = writer;
     }
 
     /// The session turns out to have a pooler behind it: a setting would stay behind in a session of others.

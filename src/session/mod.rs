@@ -16,9 +16,13 @@ mod replies;
 mod requests;
 mod transaction;
 mod turn;
+mod writes;
 
 pub use fence::FenceKind;
 pub use life::{Session, SessionError, SessionSettings};
 pub use policy::Role;
 pub use refusal::{Refusal, Words};
 pub use turn::{Event, Fate, Output, Tally, Turn};
+pub use writes::{
+    NEW_SHAPES_LIMIT, SHAPELESS_LIMIT, SHAPES_LIMIT, WRITE_TEXT_KEPT, WriterId, Writes, Written,
+};

@@ -10,7 +10,7 @@ use super::{
     turn::{Fate, Turn},
 };
 use crate::{
-    sql::{self, Classification, Effects, FunctionArgument, StatementClass},
+    sql::{self, Classification, Effects, FunctionArgument, StatementClass, Verdict},
     wire::{
         Cut, FrontendTag,
         backend::ready_for_query,
@@ -146,6 +146,11 @@ impl Session {
             }
             Judgement::Yes(passage) => passage,
         };
+        if classification.verdict == Verdict::Refuse {
+            // Counted where its text is at hand: an Execute knows no more than its portal.
+            let text = names.map(|(_, statement)| self.statements.text(statement)).unwrap_or_default();
+            turn.out.writes.note(self.writer, &classification, text);
+        }
         let runs = Work::of(classification.effects) != Work::None;
         let planning = Effects::MAY_WRITE.union(Effects::MAY_WRITE_SINCE_END);
         let effects = if runs { self.masked(planning, passage) } else { Effects::default() };
@@ -229,6 +234,9 @@ impl Session {
             Judgement::Yes(passage) => passage,
         };
         turn.out.tally.count(classification.class);
+        if classification.verdict == Verdict::Refuse && step != Step::Execute {
+            turn.out.writes.note(self.writer, &classification, text);
+        }
         if passage == Passage::Exempt {
             turn.out.tally.count_exempt();
         }

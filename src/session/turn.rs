@@ -1,6 +1,9 @@
 //! What a session is lent for each message, and what it gives back.
 
-use super::refusal::{Refusal, Words};
+use super::{
+    refusal::{Refusal, Words},
+    writes::Writes,
+};
 use crate::{
     freeze::Gate,
     sql::{Classifier, StatementClass},
@@ -32,6 +35,8 @@ pub struct Output {
     pub events: Vec<Event>,
     /// Counts since they were last taken.
     pub tally: Tally,
+    /// What passed that a frozen gate would refuse, since it was last taken.
+    pub writes: Writes,
 }
 
 /// Statements judged, by class, since the numbers were last taken.

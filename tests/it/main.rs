@@ -22,5 +22,6 @@ mod relay;
 mod support;
 mod tls;
 mod verbs;
+mod writers;
 
 use support::short as support_short;
