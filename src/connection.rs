@@ -3,12 +3,13 @@
 use crate::{
     auth::{self, Credential},
     control::Operator,
-    fleet::{Entrance, Identity, Place, SessionRecord},
+    fleet::{Entrance, Identity, Place, Ruling, SessionRecord},
+    matching::Who,
     net::{
         Ending, Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Stream,
         Worker, farewell, greet, log_in, send_cancel, tell, turn_away,
     },
-    session::{FenceKind, Role, Session, SessionSettings},
+    session::{FenceKind, Role, SessionSettings},
     sql::ClientEncoding,
     trust::Certificate,
     wire::{
@@ -114,6 +115,9 @@ impl Connection {
             Greeting::Session(message, from_client, end_point) => (message, from_client, end_point),
         };
         let credential = self.authenticate(client, &message, (&mut from_client, end_point.clone())).await?;
+        if matches!(self.ruling(&message), Some(Ruling::Denied(_))) {
+            return Err(NetError::Denied);
+        }
         let connected = shared.upstream.connect().await;
         self.operator.note_upstream(connected.is_ok());
         if connected.is_err() {
@@ -191,12 +195,26 @@ impl Connection {
         if !may_write {
             return LoginWay::Plain;
         }
-        if !shared.switch.gate().is_shut() {
+        if !shared.switch.gate().is_shut() || self.ruling(message).is_some_and(|ruling| ruling.is_free()) {
             return LoginWay::Counted(shared.switch.roster());
         }
         let own = message.parameter("default_transaction_read_only").map(|value| value == b"on");
         message.set("default_transaction_read_only", "on");
         LoginWay::Fenced { told: own.unwrap_or(false) }
+    }
+
+    /// What a shut gate is to who comes by an ordinary listener, as far as the start-up packet tells.
+    fn ruling(&self, message: &StartupMessage) -> Option<Ruling> {
+        let switch = &self.worker.shared.switch;
+        if self.entrance == Entrance::Maintenance || !switch.gate().is_shut() {
+            return None;
+        }
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let application = message.parameter("application_name").map(text).unwrap_or_default();
+        let (user, database) = (text(message.user()), text(message.database()));
+        let client = self.client.map(|address| address.ip());
+        let who = Who { user: &user, database: &database, application: &application, client };
+        Some(switch.ruling_of(&who).2)
     }
 
     /// A key that no session of ours has is answered by silence, as the server does.
@@ -213,7 +231,7 @@ impl Connection {
         match error {
             NetError::Lost { peer: Peer::Client, .. } | NetError::Closed { peer: Peer::Client } => {}
             // While frozen an absent server is expected: clients read the operator's words.
-            NetError::Unreachable { .. } if shared.switch.gate().is_shut() => {
+            NetError::Unreachable { .. } | NetError::Denied if shared.switch.gate().is_shut() => {
                 let words = crate::session::Words::new(&shared.switch.state(), &shared.config.refusal);
                 turn_away(client, SqlState::CANNOT_CONNECT_NOW, &error.client_text(), &words.detail).await;
             }
@@ -222,6 +240,7 @@ impl Connection {
             | NetError::Closed { .. }
             | NetError::LoginTimeout { .. }
             | NetError::Unreachable { .. }
+            | NetError::Denied
             | NetError::RepeatedRequest
             | NetError::Handshake { .. }
             | NetError::PlainBehindRequest
@@ -266,10 +285,9 @@ impl Connection {
             let who = json!({ "session": self.id, "user": user, "database": database, "client": from });
             self.operator.tell("maintenance_login", who);
         }
-        let session = Session::new(settings, shared.switch.gate());
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
         // Boxed, as a future keeps room for each place that a value has been at.
-        (Box::new(Relay::new(Rc::clone(&self.worker), Arc::clone(&record), session, ends)), record)
+        (Box::new(Relay::new(Rc::clone(&self.worker), Arc::clone(&record), settings, ends)), record)
     }
 
     fn settings(&self, at_server: &AtServer) -> SessionSettings {

@@ -13,6 +13,7 @@ pub mod control;
 pub mod fleet;
 pub mod freeze;
 pub mod listener;
+pub mod matching;
 pub mod monitor;
 pub mod net;
 pub mod observe;

@@ -112,6 +112,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
         Command::Verify(args) => remote(cli::verify(args, &caller(state_dir))),
+        Command::Except(command) => remote(cli::except(command, &caller(state_dir))),
+        Command::Exceptions(args) => remote(cli::exceptions(args, &caller(state_dir))),
         Command::Writers(args) => remote(cli::writers(args, &caller(state_dir))),
         Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
         Command::Demo { keep } => remote(cli::demo(keep)),

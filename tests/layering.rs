@@ -10,6 +10,7 @@ use std::{
 
 /// Ground floor first. Modules that share a row may not name each other.
 const FLOORS: &[&[&str]] = &[
+    &["matching"],
     &["wire", "sql", "freeze", "config", "trust"],
     &["session", "fleet", "check", "tls", "auth"],
     &["observe"],
@@ -22,7 +23,7 @@ const FLOORS: &[&[&str]] = &[
     &["main", "lib"],
 ];
 /// These decide; they never touch the world.
-const PURE: &[&str] = &["wire", "sql", "freeze", "config", "session", "check", "trust", "auth"];
+const PURE: &[&str] = &["matching", "wire", "sql", "freeze", "config", "session", "check", "trust", "auth"];
 const WORLD: &[&str] = &[
     "tokio",
     "std::net",
@@ -46,7 +47,10 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("hmac", &["auth"]),
     ("hyper", &["cli"]),
     ("hyper_util", &["cli"]),
-    ("jiff", &["freeze", "config", "session", "check", "fleet", "observe", "control", "cli", "app"]),
+    (
+        "jiff",
+        &["matching", "freeze", "config", "session", "check", "fleet", "observe", "control", "cli", "app"],
+    ),
     // The name that md_5 goes by in code.
     ("md5", &["auth"]),
     ("md_5", &["auth"]),
@@ -57,7 +61,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("rustls_native_certs", &["tls"]),
     ("rustls_pki_types", &["trust"]),
     ("rustls_webpki", &["trust"]),
-    ("serde", &["config", "freeze", "check", "fleet", "observe", "control", "cli"]),
+    ("serde", &["matching", "config", "freeze", "check", "fleet", "observe", "control", "cli"]),
     ("serde_json", &["fleet", "observe", "monitor", "control", "connection", "cli", "app"]),
     ("sha2", &["trust", "auth"]),
     ("sqlparser", &["sql"]),
@@ -66,6 +70,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     (
         "thiserror",
         &[
+            "matching",
             "wire",
             "sql",
             "freeze",

@@ -77,7 +77,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     // Sockets are made before any other thread is there: the mode of a file is set by a mask of the process.
     let opened = doors::open_doors(&config).await?;
     let control = doors::bind_control(&config.control)?;
-    let switch = Arc::new(Switch::new(state));
+    let switch = Arc::new(Switch::new(state, config.rules.clone(), now()));
     let server = Arc::new(ServerKnowledge::default());
     let pids = open_pids(&store, &server)?;
     let (watch, seen) = Watch::new();
@@ -202,21 +202,18 @@ fn load_state(store: &StateFile, start: Start) -> Result<(FreezeState, Option<St
     }
     let mut state = loaded.state;
     if start.frozen && state.freeze.is_none() {
-        let request =
-            FreezeRequest { reason: "started with --frozen".into(), by: "frostgate".into(), until: None };
+        let request = FreezeRequest {
+            reason: "started with --frozen".into(),
+            by: "frostgate".into(),
+            until: None,
+            scope: Vec::new(),
+        };
         (state, _) = state.freeze(request, now());
     }
     if loaded.fault.is_some() || start.frozen {
         store.save(&state)?;
     }
     Ok((state, loaded.fault))
-}
-
-fn warn_of_volatile(folder: &Path) {
-    tracing::warn!(
-        state_dir = %folder.display(),
-        "the state directory is on a volatile file system: a freeze would not survive a restart of the machine"
-    );
 }
 
 /// Asks all sessions to leave, and ends those that have not when the time is over.

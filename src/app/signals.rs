@@ -27,6 +27,7 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
                     // Nobody could be asked: a gate that is shut without a fence is better than none.
                     allow_unfenced: true,
                     require_quiet: false,
+                    scope: Vec::new(),
                 };
                 if let Err(error) = operator.freeze(call).await {
                     tracing::error!(%error, "SIGUSR1");

@@ -36,6 +36,7 @@ pub(super) async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiv
                 let lines = operator.audit().due(now());
                 operator.write_audit(lines);
                 operator.settle_writers();
+                operator.end_exceptions().await;
             }
         }
     }

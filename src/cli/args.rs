@@ -31,6 +31,11 @@ pub enum Command {
     Refused(RefusedArgs),
     /// Look whether the server itself is quiet, and who goes round the proxy.
     Verify(VerifyArgs),
+    /// Say who may write while frozen, or who may not even read.
+    #[command(subcommand)]
+    Except(ExceptCommand),
+    /// Tell who is excepted or denied, why, and what has been made of it.
+    Exceptions(ExceptionsArgs),
     /// Tell who writes, since when, how often and what: before the first freeze, too.
     Writers(WritersArgs),
     /// Tell what a statement is, what a frozen proxy does with it, and why.
@@ -113,6 +118,82 @@ pub struct Reach {
     pub json: bool,
 }
 
+/// Whom a verb is for. A name may end with *.
+#[derive(Debug, Clone, Default, Args)]
+pub struct WhomArgs {
+    /// Only clients that log in as this role.
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// Only clients of this database.
+    #[arg(long, value_name = "NAME")]
+    pub database: Option<String>,
+    /// Only clients that give themselves this name, which anybody can.
+    #[arg(long, value_name = "NAME")]
+    pub application: Option<String>,
+    /// Only clients from there: 10.0.0.0/8, 10.1.2.3, or local for Unix sockets.
+    #[arg(long, value_name = "NETWORK")]
+    pub network: Option<String>,
+}
+
+/// `except`.
+#[derive(Debug, Subcommand)]
+pub enum ExceptCommand {
+    /// Let some write while frozen, until the thaw.
+    Add(ExceptAddArgs),
+    /// Let them write no more.
+    Remove(ExceptRemoveArgs),
+}
+
+/// `except add`.
+#[derive(Debug, Args)]
+pub struct ExceptAddArgs {
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Whom it is for.
+    #[command(flatten)]
+    pub whom: WhomArgs,
+    /// Deny them everything while frozen, reads too, in place of letting them write.
+    #[arg(long)]
+    pub deny: bool,
+    /// By which it is spoken of. Default: e1, e2 …
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Whose it is.
+    #[arg(long, value_name = "WHO")]
+    pub owner: Option<String>,
+    /// When it ends by itself: 45m, 02:30 or RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// Who asks. Default: the user who runs this.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// The proxy.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `except remove`.
+#[derive(Debug, Args)]
+pub struct ExceptRemoveArgs {
+    /// Its name.
+    pub name: String,
+    /// Who asks. Default: the user who runs this.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// The proxy.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
+/// `exceptions`.
+#[derive(Debug, Args)]
+pub struct ExceptionsArgs {
+    /// The proxy.
+    #[command(flatten)]
+    pub reach: Reach,
+}
+
 /// `freeze`.
 #[derive(Debug, Args)]
 pub struct FreezeArgs {
@@ -146,6 +227,9 @@ pub struct FreezeArgs {
     /// Shut the gate, and do not wait for the drain.
     #[arg(long)]
     pub no_wait: bool,
+    /// Whom it shall reach. Default: everybody.
+    #[command(flatten)]
+    pub whom: WhomArgs,
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,
@@ -214,6 +298,9 @@ pub struct ThawArgs {
     /// Who thaws. Default: the user who runs this.
     #[arg(long, value_name = "WHO")]
     pub by: Option<String>,
+    /// Whom it is for. Default: everybody.
+    #[command(flatten)]
+    pub whom: WhomArgs,
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,

@@ -55,11 +55,18 @@ pub(super) fn status(status: &Status) -> String {
     if let Some(fault) = &status.start_fault {
         line("started frozen", fault.clone());
     }
+    for of in &status.scope {
+        line("reaches", of.to_string());
+    }
+    for of in &status.thawed {
+        line("thawed", of.to_string());
+    }
     let sessions = [
         (status.sessions, "in all"),
         (status.writing_transactions, "writing"),
         (status.unproven, "unproven"),
         (status.exempt_sessions, "exempt"),
+        (status.spared_sessions, "spared"),
         (status.readonly_leftovers, "read-only leftovers"),
     ];
     let told: Vec<String> = sessions

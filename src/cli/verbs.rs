@@ -4,6 +4,7 @@ use super::{
     args::{FreezeArgs, RefusedArgs, StatusArgs, ThawArgs},
     client::{Caller, Client},
     error::{CliError, Exit},
+    exceptions::whom,
     show::{holding_up, instant, out, progress, refused as show_refused, say, status as show_status},
     verify::{after_freeze, exit as exit_of, headline, told},
     when::until,
@@ -44,6 +45,7 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
         drain,
         allow_unfenced: args.allow_unfenced,
         require_quiet: args.require_quiet,
+        scope: whom(&args.whom)?.into_iter().collect(),
     };
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {
@@ -180,9 +182,19 @@ fn tell_freeze(ended: &Ended, epoch: u64, as_json: bool) -> Result<(), CliError>
 pub async fn thaw(args: ThawArgs, caller: &Caller) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
     let by = args.by.unwrap_or_else(|| caller.name.clone());
-    let call = ThawCall { reason: args.reason, by, accept_new_server: args.accept_new_server };
+    let call = ThawCall {
+        reason: args.reason,
+        by,
+        accept_new_server: args.accept_new_server,
+        whom: whom(&args.whom)?,
+    };
     let reply: VerbReply = client.post("/v1/thaw", &call).await?;
-    let told = if reply.changed { "open: writes pass again" } else { "open already" };
+    let told = match (reply.state, reply.changed) {
+        (Phase::Open, true) => "open: writes pass again",
+        (Phase::Open, false) => "open already",
+        (Phase::Draining | Phase::Frozen, true) => "open for whom it was said; the rest stays frozen",
+        (Phase::Draining | Phase::Frozen, false) => "open for whom it was said already",
+    };
     out(&if args.reach.json { json!(reply).to_string() } else { format!("{told} (epoch {})", reply.epoch) })?;
     Ok(Exit::Done)
 }

@@ -7,6 +7,7 @@ mod conninfo_text;
 mod error;
 mod expect;
 mod raw;
+mod rules;
 mod settings;
 mod tls;
 mod values;

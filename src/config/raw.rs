@@ -1,6 +1,8 @@
 //! The file as it is written: every key optional, unknown keys refused. Defaults live in `settings.rs`.
 
 use super::error::ConfigError;
+use crate::matching::Network;
+use jiff::Timestamp;
 use serde::Deserialize;
 
 /// One value or several.
@@ -45,6 +47,24 @@ pub struct RawConfig {
     pub(super) refusal: RawRefusal,
     #[serde(default)]
     pub(super) audit: RawAudit,
+    #[serde(default)]
+    pub(super) exceptions: Vec<RawRule>,
+    #[serde(default)]
+    pub(super) deny: Vec<RawRule>,
+}
+
+/// `[[exceptions]]`, `[[deny]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRule {
+    pub(super) name: String,
+    pub(super) reason: String,
+    pub(super) user: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) application: Option<String>,
+    pub(super) network: Option<Network>,
+    pub(super) owner: Option<String>,
+    pub(super) until: Option<Timestamp>,
 }
 
 /// `[limits]`

@@ -7,9 +7,11 @@ use super::{
     error::{ConfigError, Fault},
     expect::Expectation,
     raw::{OneOrMany, RawConfig, RawLimits, RawRefusal},
+    rules::rules,
     tls::TlsSettings,
     values::Address,
 };
+use crate::matching::Rule;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 /// Where clients connect by default.
@@ -57,6 +59,8 @@ pub struct Config {
     pub audit_interval: Duration,
     /// Whether the audit line holds the statement's shape (never its literals).
     pub audit_sql: bool,
+    /// Who may write while frozen, and who may not even read.
+    pub rules: Vec<Rule>,
 }
 
 /// How much, how long.
@@ -124,6 +128,7 @@ impl Config {
         let can_see_certificates = raw.tls.client_ca.is_some();
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
+        let rules = rules(raw.exceptions, raw.deny, |fault| faults.push(fault));
         let refusal =
             refusal(raw.refusal).map_err(|problem| faults.push(Fault::new("refusal.sqlstate", problem)));
         let read = (upstream, monitor, expect, refusal, faults.is_empty());
@@ -149,6 +154,7 @@ impl Config {
             refusal,
             audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),
+            rules,
         })
     }
 }

@@ -1,6 +1,10 @@
 //! What can be asked of a running proxy, and what it answers: the words on the control socket.
 
-use crate::{freeze::Phase, observe::Entry};
+use crate::{
+    freeze::Phase,
+    matching::{Match, Rule},
+    observe::Entry,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -25,6 +29,9 @@ pub struct FreezeCall {
     /// Do not freeze without a monitor that could tell whether the server is quiet.
     #[serde(default)]
     pub require_quiet: bool,
+    /// Whom it shall reach; none: everybody.
+    #[serde(default)]
+    pub scope: Vec<Match>,
 }
 
 /// How a drain is waited for.
@@ -102,6 +109,54 @@ pub struct ThawCall {
     /// Thaw although the server is another one than it was at the freeze.
     #[serde(default)]
     pub accept_new_server: bool,
+    /// Whom it is for; none: everybody.
+    #[serde(default)]
+    pub whom: Option<Match>,
+}
+
+/// `except add`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExceptCall {
+    /// The exception or denial; without a name it is given one.
+    pub rule: Rule,
+    /// Who asks.
+    pub by: String,
+}
+
+/// `except remove`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnexceptCall {
+    /// The rule's name.
+    pub name: String,
+    /// Who asks.
+    pub by: String,
+}
+
+/// What is told of one exception or denial.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RuleTold {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// Whether it comes from the configuration; else an operator made it, and it ends with the freeze.
+    pub is_configured: bool,
+    /// Whether anybody could make himself meant by the name that he gives.
+    pub is_forgeable: bool,
+    /// Sessions that it was for while frozen.
+    pub sessions: u64,
+    /// Statements that ran thanks to it.
+    pub statements: u64,
+    /// Those among them that a frozen gate would have refused.
+    pub writes: u64,
+}
+
+/// What `exceptions` answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ExceptionsReply {
+    /// All that hold.
+    pub exceptions: Vec<RuleTold>,
 }
 
 /// `verify`.

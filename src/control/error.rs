@@ -1,6 +1,11 @@
 //! Why a verb was not done.
 
-use crate::{fleet::StoreError, freeze::WordsFault, monitor::MonitorError};
+use crate::{
+    fleet::StoreError,
+    freeze::{SCOPE_LIMIT, WordsFault},
+    matching::RuleFault,
+    monitor::MonitorError,
+};
 use std::io;
 
 /// See the module's text. Its texts are for operators.
@@ -50,6 +55,23 @@ pub enum ControlError {
         /// The one that is there.
         found: String,
     },
+    /// An exception, a denial or a scope is not taken.
+    #[error(transparent)]
+    Rule {
+        /// Why.
+        fault: RuleFault,
+    },
+    /// There is no rule of that name that an operator made.
+    #[error(
+        "there is no exception called {name:?} that was made by command; those of the configuration stay"
+    )]
+    NoSuchRule {
+        /// The name.
+        name: String,
+    },
+    /// A freeze is limited, or thawed, by too many matches.
+    #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]
+    ScopeTooLarge,
     /// The state could not be kept.
     #[error("the gate is {gate}, but the state could not be kept")]
     NotKept {
@@ -74,7 +96,7 @@ impl ControlError {
     /// The exit code that the command line ends with. Source: the contract's list of codes.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Words { .. } => 2,
+            Self::Words { .. } | Self::Rule { .. } | Self::NoSuchRule { .. } | Self::ScopeTooLarge => 2,
             Self::ExemptTransactionOpen { .. }
             | Self::Unfenced
             | Self::NoMonitor

@@ -2,7 +2,7 @@
 //! which only tells.
 
 use super::{
-    command::{FreezeCall, ThawCall, VerifyCall},
+    command::{ExceptCall, FreezeCall, ThawCall, UnexceptCall, VerifyCall},
     error::{ControlError, with_sources},
     operator::Operator,
     page,
@@ -47,6 +47,9 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
         .route("/v1/thaw", post(thaw))
         .route("/v1/verify", post(verify))
         .route("/v1/writers", get(writers))
+        .route("/v1/exceptions", get(exceptions))
+        .route("/v1/except", post(except))
+        .route("/v1/unexcept", post(unexcept))
         .with_state(Arc::clone(&operator));
     public_routes(operator).merge(verbs)
 }
@@ -118,6 +121,18 @@ async fn refused(State(operator): Shared) -> Response {
     Json(operator.refused()).into_response()
 }
 
+async fn exceptions(State(operator): Shared) -> Response {
+    Json(operator.exceptions()).into_response()
+}
+
+async fn except(State(operator): Shared, Json(call): Json<ExceptCall>) -> Response {
+    answer(operator.except(call).await)
+}
+
+async fn unexcept(State(operator): Shared, Json(call): Json<UnexceptCall>) -> Response {
+    answer(operator.unexcept(call).await)
+}
+
 /// Whose last write is not older.
 #[derive(Debug, Deserialize)]
 struct Since {
@@ -132,16 +147,11 @@ fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
     match done {
         Ok(reply) => Json(reply).into_response(),
         Err(error) => {
-            let code = match error {
-                ControlError::Words { .. } => StatusCode::BAD_REQUEST,
-                ControlError::ExemptTransactionOpen { .. }
-                | ControlError::Unfenced
-                | ControlError::NoMonitor
-                | ControlError::NewServer { .. } => StatusCode::CONFLICT,
-                ControlError::Monitor(_) => StatusCode::BAD_GATEWAY,
-                ControlError::NotKept { .. } | ControlError::Serve { .. } => {
-                    StatusCode::INTERNAL_SERVER_ERROR
-                }
+            let code = match error.exit_code() {
+                2 => StatusCode::BAD_REQUEST,
+                4 => StatusCode::CONFLICT,
+                5 => StatusCode::BAD_GATEWAY,
+                _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
             let text = with_sources(&error);
             (code, Json(json!({ "error": text, "exit": error.exit_code() }))).into_response()

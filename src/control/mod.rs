@@ -8,15 +8,17 @@ mod evidence;
 mod http;
 mod operator;
 mod page;
+mod rules;
 mod status;
 mod telling;
+mod verbs;
 mod verify;
 mod waiter;
 mod writing;
 
 pub use command::{
-    DrainOptions, FreezeCall, OnTimeout, RefusedReply, RunningReads, Stragglers, ThawCall, VerbReply,
-    VerifyCall,
+    DrainOptions, ExceptCall, ExceptionsReply, FreezeCall, OnTimeout, RefusedReply, RuleTold, RunningReads,
+    Stragglers, ThawCall, UnexceptCall, VerbReply, VerifyCall,
 };
 pub use error::ControlError;
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};

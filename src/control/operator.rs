@@ -1,7 +1,7 @@
 //! The verbs, done: authorise, change the state, keep it, tell. One at a time; each may be said twice.
 
 use super::{
-    command::{DrainOptions, FreezeCall, ThawCall, VerbReply},
+    command::{DrainOptions, VerbReply},
     drain::{Drain, Latch},
     error::ControlError,
     evidence::Evidence,
@@ -9,7 +9,7 @@ use super::{
 use crate::{
     config::Expectation,
     fleet::{Census, ServerKnowledge, StateFile, Switch},
-    freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, check_words},
+    freeze::{Change, Epoch, FreezeState, Phase},
     monitor::Monitor,
     observe::{Audit, LabelBook, Watch, WorkerCounters, Writers, line},
 };
@@ -68,7 +68,7 @@ pub struct OperatorParts {
 /// See the module's text.
 pub struct Operator {
     pub(super) switch: Arc<Switch>,
-    store: StateFile,
+    pub(super) store: StateFile,
     pub(super) state_durable: bool,
     pub(super) start_fault: Mutex<Option<String>>,
     clock: Clock,
@@ -80,10 +80,10 @@ pub struct Operator {
     pub(super) upstream: String,
     pub(super) server: Arc<ServerKnowledge>,
     pub(super) writers: Arc<Writers>,
-    verbs: AsyncMutex<()>,
+    pub(super) verbs: AsyncMutex<()>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
-    declared: AtomicU64,
+    pub(super) declared: AtomicU64,
     pub(super) health: Mutex<Health>,
     pub(super) monitor: Option<Arc<Monitor>>,
     pub(super) expect: Vec<Expectation>,
@@ -160,70 +160,6 @@ impl Operator {
         }
     }
 
-    /// Shuts the gate. When this returns it is shut, and the state is on disk; the drain goes on by itself.
-    ///
-    /// # Errors
-    /// The words are not taken, or the state could not be kept; then the gate is shut all the same.
-    pub async fn freeze(self: &Arc<Self>, call: FreezeCall) -> Result<VerbReply, ControlError> {
-        let words = |what, text: &str| check_words(text).map_err(|fault| ControlError::Words { what, fault });
-        words("reason", &call.reason)?;
-        words("by", &call.by)?;
-        if self.server.is_pooler() == Some(true) && !call.allow_unfenced {
-            return Err(ControlError::Unfenced);
-        }
-        if call.require_quiet {
-            self.monitor()?;
-        }
-        let _one_at_a_time = self.verbs.lock().await;
-        let FreezeCall { reason, by, until, drain: options, .. } = call;
-        let before = self.switch.state();
-        let (state, change) =
-            before.freeze(FreezeRequest { reason: reason.clone(), by: by.clone(), until }, self.now());
-        let (state, epoch) = (state.on_server(self.server.identity().as_deref()), state.epoch);
-        let phase = match change {
-            Change::Made => Phase::Draining,
-            Change::Already => self.switch.gate().phase,
-        };
-        self.switch.publish(state.clone(), phase);
-        self.tell("freeze", json!({ "by": by, "reason": reason, "until": until, "epoch": epoch, "changed": change == Change::Made }));
-        match change {
-            Change::Made => {
-                lock(&self.evidence).forget();
-                self.begin_drain(options, epoch);
-            }
-            Change::Already => lock(&self.drain).set(options),
-        }
-        self.keep(&state, "shut")?;
-        Ok(self.reply(change))
-    }
-
-    /// Opens the gate. When this returns it is open, and the state is on disk.
-    ///
-    /// # Errors
-    /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
-    pub async fn thaw(&self, call: ThawCall) -> Result<VerbReply, ControlError> {
-        self.find_out_server().await;
-        let _one_at_a_time = self.verbs.lock().await;
-        let (state, change) = self.switch.state().thaw();
-        if change == Change::Already {
-            return Ok(self.reply(change));
-        }
-        let open = self.census().exempt_in_transaction;
-        if open > 0 {
-            return Err(ControlError::ExemptTransactionOpen { count: open });
-        }
-        if let (Some((frozen, found)), false) = (self.server_changed(), call.accept_new_server) {
-            return Err(ControlError::NewServer { frozen, found });
-        }
-        self.keep(&state, "shut")?;
-        let epoch = state.epoch;
-        lock(&self.evidence).forget();
-        *lock(&self.start_fault) = None;
-        self.switch.publish(state, Phase::Open);
-        self.tell("thaw", json!({ "by": call.by, "reason": call.reason, "epoch": epoch }));
-        Ok(self.reply(change))
-    }
-
     /// Looks whether the drain has come further, and says so if it has.
     pub(super) async fn latch(&self, epoch: Epoch) -> Result<Latch, ControlError> {
         let _one_at_a_time = self.verbs.lock().await;
@@ -278,22 +214,22 @@ impl Operator {
     }
 
     /// Before the gate opens it should be known in front of which server: if nobody has asked, the monitor does.
-    async fn find_out_server(&self) {
+    pub(super) async fn find_out_server(&self) {
         let is_known = self.server.identity().is_some() || self.switch.state().freeze.is_none();
         if let (false, Some(_)) = (is_known, &self.monitor) {
             self.look_again().await;
         }
     }
 
-    fn keep(&self, state: &FreezeState, gate: &'static str) -> Result<(), ControlError> {
+    pub(super) fn keep(&self, state: &FreezeState, gate: &'static str) -> Result<(), ControlError> {
         self.store.save(state).map_err(|source| ControlError::NotKept { gate, source })
     }
 
-    fn reply(&self, change: Change) -> VerbReply {
+    pub(super) fn reply(&self, change: Change) -> VerbReply {
         VerbReply {
             state: self.phase(),
             epoch: self.switch.state().epoch.0,
-            changed: change == Change::Made,
+            changed: change != Change::Already,
             state_durable: self.state_durable,
         }
     }
@@ -306,7 +242,7 @@ impl Operator {
     /// How the sessions stand.
     pub fn census(&self) -> Census {
         let orphans = self.server.orphans().len();
-        Census { orphans, ..self.switch.roster().census(self.switch.gate().epoch) }
+        Census { orphans, ..self.switch.roster().census(self.switch.gate()) }
     }
 
     /// The monitor, or somebody who is logged in, shall ask what has become of the sessions that a process before

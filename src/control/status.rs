@@ -4,6 +4,7 @@ use crate::{
     check::{CheckReport, Quiet},
     fleet::SessionRecord,
     freeze::{Phase, Standing},
+    matching::Match,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,15 @@ pub struct Status {
     pub readonly_leftovers: usize,
     /// Sessions of the maintenance listener.
     pub exempt_sessions: usize,
+    /// Sessions for whom the freeze does not hold, by its scope or by an exception.
+    #[serde(default)]
+    pub spared_sessions: usize,
+    /// Whom the freeze reaches; none: everybody.
+    #[serde(default)]
+    pub scope: Vec<Match>,
+    /// Who has been thawed already.
+    #[serde(default)]
+    pub thawed: Vec<Match>,
     /// Statements refused since the start.
     pub refused_total: u64,
     /// Server sessions that a process before this one left behind, and that may still be at something.

@@ -15,7 +15,7 @@ use std::{
 const STATE: &str = "state.json";
 const LOCK: &str = "lock";
 /// A state file of ours is far below this; a longer one is not ours.
-const LENGTH_LIMIT: u64 = 64 * 1024;
+const LENGTH_LIMIT: u64 = 1024 * 1024;
 
 /// The state directory of this process, locked for as long as this lives.
 #[derive(Debug)]
@@ -121,8 +121,13 @@ fn frozen(fault: String, now: Timestamp) -> Loaded {
         until: None,
         frozen_at: None,
         server: None,
+        scope: Vec::new(),
+        thawed: Vec::new(),
     };
     // The epoch on disk is not known. Seconds since 1970 are more than any number of freezes and thaws.
     let epoch = Epoch(u64::try_from(now.as_second()).unwrap_or(1));
-    Loaded { state: FreezeState { version: STATE_VERSION, epoch, freeze: Some(freeze) }, fault: Some(fault) }
+    Loaded {
+        state: FreezeState { version: STATE_VERSION, epoch, freeze: Some(freeze), rules: Vec::new() },
+        fault: Some(fault),
+    }
 }

@@ -8,6 +8,7 @@ mod loopholes;
 mod pids;
 mod processes;
 mod roster;
+mod rules;
 mod server;
 mod switch;
 
@@ -17,5 +18,6 @@ pub use file::{Loaded, StateFile};
 pub use pids::PidLog;
 pub use processes::Processes;
 pub use roster::{Census, Identity, LoginUnderWay, Order, Place, Roster, SessionRecord, Way};
+pub use rules::{Listed, RuleBook, RuleUse, Ruling};
 pub use server::{Learned, Question, ServerKnowledge};
 pub use switch::Switch;

@@ -7,7 +7,7 @@ use super::{
     processes::{Processes, Recent},
 };
 use crate::{
-    freeze::{Epoch, Report, Standing},
+    freeze::{Gate, Report, Standing},
     wire::startup::CancelKey,
 };
 use jiff::Timestamp;
@@ -313,11 +313,11 @@ impl Roster {
         }
     }
 
-    /// How everybody stands with regard to that epoch's gate.
-    pub fn census(&self, epoch: Epoch) -> Census {
+    /// How everybody stands with regard to that gate.
+    pub fn census(&self, gate: Gate) -> Census {
         let mut census = Census { logins: self.logins.load(Ordering::SeqCst), ..Census::default() };
         for record in lock(&self.sessions).values() {
-            census.count(record, epoch);
+            census.count(record, gate);
         }
         census
     }
@@ -332,6 +332,8 @@ pub struct Census {
     pub exempt: usize,
     /// Exempt ones with a transaction open.
     pub exempt_in_transaction: usize,
+    /// Those for whom the freeze does not hold, by its scope or by an exception.
+    pub spared: usize,
     /// Have not met the gate yet, or their fence is on its way.
     pub settling: usize,
     /// May be writing.
@@ -349,7 +351,8 @@ pub struct Census {
 }
 
 impl Census {
-    fn count(&mut self, record: &SessionRecord, epoch: Epoch) {
+    fn count(&mut self, record: &SessionRecord, gate: Gate) {
+        let epoch = gate.epoch;
         let add = |field: &mut usize| *field = field.saturating_add(1);
         let report = record.report();
         add(&mut self.sessions);
@@ -361,6 +364,11 @@ impl Census {
             if report.in_transaction {
                 add(&mut self.exempt_in_transaction);
             }
+            return;
+        }
+        if report.is_spared && gate.is_shut() {
+            let is_met = report.epoch == epoch && report.edition == gate.edition;
+            add(if is_met { &mut self.spared } else { &mut self.settling });
             return;
         }
         match report.standing {

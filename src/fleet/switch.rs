@@ -1,8 +1,16 @@
 //! The freeze while the process runs: one atomic word that sessions read for each message, and the state
 //! behind it. Whoever changes it changes both, and wakes everybody.
 
-use super::roster::Roster;
-use crate::freeze::{FreezeState, Gate, Phase};
+use super::{
+    entrance::Entrance,
+    roster::{Identity, Roster},
+    rules::{RuleBook, Ruling},
+};
+use crate::{
+    freeze::{FreezeState, Gate, Phase},
+    matching::{Rule, Who},
+};
+use jiff::Timestamp;
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
     atomic::{AtomicU64, Ordering},
@@ -14,19 +22,24 @@ use tokio::sync::Notify;
 pub struct Switch {
     gate: AtomicU64,
     state: Mutex<Arc<FreezeState>>,
+    configured: Vec<Rule>,
+    rules: Mutex<Arc<RuleBook>>,
     roster: Roster,
     stirred: Notify,
 }
 
 impl Switch {
     /// A switch in that state. A freeze that outlived its process drains anew: what the process before left
-    /// behind on the server may still be writing.
-    pub fn new(state: FreezeState) -> Self {
+    /// behind on the server may still be writing. `configured` are the rules of the configuration.
+    pub fn new(state: FreezeState, configured: Vec<Rule>, now: Timestamp) -> Self {
+        let rules = RuleBook::default().renewed(&configured, &state.rules, now);
         let phase = if state.freeze.is_some() { Phase::Draining } else { Phase::Open };
         let gate = Gate { epoch: state.epoch, phase, edition: 0 };
         Self {
             gate: AtomicU64::new(gate.pack()),
             state: Mutex::new(Arc::new(state)),
+            configured,
+            rules: Mutex::new(Arc::new(rules)),
             roster: Roster::default(),
             stirred: Notify::new(),
         }
@@ -40,6 +53,42 @@ impl Switch {
     /// The state as it is now.
     pub fn state(&self) -> Arc<FreezeState> {
         Arc::clone(&self.lock())
+    }
+
+    /// The rules that hold.
+    pub fn rules(&self) -> Arc<RuleBook> {
+        Arc::clone(&self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rules of the configuration.
+    pub fn configured(&self) -> &[Rule] {
+        &self.configured
+    }
+
+    /// Looks anew at which rules hold. Publish or renew the gate afterwards: sessions look when it moves.
+    pub fn list_rules(&self, by_operator: &[Rule], now: Timestamp) {
+        let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        *rules = Arc::new(rules.renewed(&self.configured, by_operator, now));
+    }
+
+    /// What the gate is to that client now, and the gate that its session is to be shown.
+    pub fn ruling(&self, who: &Identity, application: &str) -> (Gate, Gate, Ruling) {
+        if who.entrance == Entrance::Maintenance {
+            let gate = self.gate();
+            return (gate, gate, Ruling::Bound);
+        }
+        let client = who.client.map(|address| address.ip());
+        let who = Who { user: &who.user, database: &who.database, application, client };
+        self.ruling_of(&who)
+    }
+
+    /// The same, of a client that has no session yet.
+    pub fn ruling_of(&self, who: &Who<'_>) -> (Gate, Gate, Ruling) {
+        // The gate first: what is ruled by a newer state is ruled again when the newer gate is seen.
+        let gate = self.gate();
+        let ruling = if gate.is_shut() { self.rules().ruling(&self.state(), who) } else { Ruling::Bound };
+        let shown = if ruling.is_free() { Gate { phase: Phase::Open, ..gate } } else { gate };
+        (gate, shown, ruling)
     }
 
     /// The sessions.

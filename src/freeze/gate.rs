@@ -54,8 +54,8 @@ pub struct Gate {
 
 impl Gate {
     const PHASE_BITS: u32 = 2;
-    const EDITION_BITS: u32 = 14;
-    const EDITION_MASK: u64 = (1 << Self::EDITION_BITS) - 1;
+    pub(super) const EDITION_BITS: u32 = 14;
+    pub(super) const EDITION_MASK: u64 = (1 << Self::EDITION_BITS) - 1;
     /// The largest epoch that the word can hold.
     const EPOCH_MAX: u64 = (1 << (64 - Self::PHASE_BITS - Self::EDITION_BITS)) - 1;
 

@@ -9,5 +9,6 @@ mod state;
 pub use gate::{Epoch, Gate, Phase};
 pub use report::{Report, Standing};
 pub use state::{
-    Change, Freeze, FreezeRequest, FreezeState, STATE_VERSION, WORDS_LIMIT, WordsFault, check_words,
+    Change, Freeze, FreezeRequest, FreezeState, SCOPE_LIMIT, STATE_VERSION, WORDS_LIMIT, WordsFault,
+    check_words,
 };

@@ -1,6 +1,6 @@
 //! What a session may still do: the one byte that the drain waits for.
 
-use super::gate::Epoch;
+use super::gate::{Epoch, Gate};
 
 /// Ordered by how bad.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -29,10 +29,14 @@ pub struct Report {
     pub is_leftover: bool,
     /// It has met the gate since all others were quiet; what passes only while draining passes no longer.
     pub saw_frozen: bool,
+    /// The freeze does not hold for it, as of that edition of the gate.
+    pub is_spared: bool,
+    /// The edition of the gate that it acted on.
+    pub edition: u16,
 }
 
 impl Report {
-    const BITS: u32 = 5;
+    const BITS: u32 = 6 + Gate::EDITION_BITS;
 
     /// As one word.
     pub fn pack(self) -> u64 {
@@ -43,6 +47,8 @@ impl Report {
             Standing::Writing => 3,
         };
         (self.epoch.0 << Self::BITS)
+            | ((u64::from(self.edition) & Gate::EDITION_MASK) << 6)
+            | (u64::from(self.is_spared) << 5)
             | (u64::from(self.saw_frozen) << 4)
             | (u64::from(self.is_leftover) << 3)
             | (u64::from(self.in_transaction) << 2)
@@ -63,6 +69,8 @@ impl Report {
             in_transaction: word & 4 != 0,
             is_leftover: word & 8 != 0,
             saw_frozen: word & 16 != 0,
+            is_spared: word & 32 != 0,
+            edition: u16::try_from((word >> 6) & Gate::EDITION_MASK).unwrap_or(0),
         }
     }
 }
@@ -77,7 +85,9 @@ mod tests {
             for [in_transaction, is_leftover, saw_frozen] in
                 [[false, false, true], [true, false, false], [true; 3]]
             {
-                let report = Report { epoch: Epoch(77), standing, in_transaction, is_leftover, saw_frozen };
+                let (epoch, edition, is_spared) = (Epoch(77), 0x3fff, is_leftover);
+                let report =
+                    Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, edition };
                 assert_eq!(Report::unpack(report.pack()), report);
             }
         }

@@ -1,6 +1,7 @@
 //! The freeze as a value: what is kept of it, and how it changes.
 
 use super::gate::Epoch;
+use crate::matching::{Match, Rule, Who};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,23 @@ pub struct Freeze {
     /// later is another server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// Whom it reaches: those whom one of these means; none: everybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scope: Vec<Match>,
+    /// Who has been thawed already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thawed: Vec<Match>,
+}
+
+/// Matches that a scope may hold, and that may be thawed one by one.
+pub const SCOPE_LIMIT: usize = 32;
+
+impl Freeze {
+    /// Whether it holds for that client, rules aside.
+    pub fn reaches(&self, who: &Who<'_>) -> bool {
+        let is_in = self.scope.is_empty() || self.scope.iter().any(|of| of.means(who));
+        is_in && !self.thawed.iter().any(|of| of.means(who))
+    }
 }
 
 /// What is kept on disk: the epoch, and the freeze if there is one.
@@ -35,6 +53,9 @@ pub struct FreezeState {
     pub epoch: Epoch,
     /// The freeze that holds; none while open.
     pub freeze: Option<Freeze>,
+    /// Exceptions and denials that an operator made; they end with the freeze.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
 }
 
 /// The layout that this version writes.
@@ -44,7 +65,7 @@ pub const WORDS_LIMIT: usize = 1000;
 
 impl Default for FreezeState {
     fn default() -> Self {
-        Self { version: STATE_VERSION, epoch: Epoch::default(), freeze: None }
+        Self { version: STATE_VERSION, epoch: Epoch::default(), freeze: None, rules: Vec::new() }
     }
 }
 
@@ -57,6 +78,8 @@ pub struct FreezeRequest {
     pub by: String,
     /// When it should be over.
     pub until: Option<Timestamp>,
+    /// Whom it shall reach; none: everybody.
+    pub scope: Vec<Match>,
 }
 
 /// What became of a verb.
@@ -66,28 +89,75 @@ pub enum Change {
     Made,
     /// The state was so already; the epoch is the same, words may have been replaced.
     Already,
+    /// The freeze reaches more than before: they are to be drained for.
+    Widened,
+    /// The freeze reaches fewer than before.
+    Narrowed,
 }
 
 impl FreezeState {
-    /// The state after a `freeze`. A second one keeps the epoch and takes the new words.
+    /// The state after a `freeze`. A second one keeps the epoch, takes the new words, and reaches more than before or
+    /// as many, never fewer; who had been thawed in part is frozen again.
     #[must_use]
     pub fn freeze(&self, request: FreezeRequest, now: Timestamp) -> (Self, Change) {
-        let FreezeRequest { reason, by, until } = request;
+        let FreezeRequest { reason, by, until, scope } = request;
         if let Some(held) = &self.freeze {
-            let freeze = Freeze { reason, by, until: until.or(held.until), ..held.clone() };
-            return (Self { freeze: Some(freeze), ..self.clone() }, Change::Already);
+            let scope = if scope.is_empty() || held.scope.is_empty() {
+                Vec::new()
+            } else {
+                let more = scope.into_iter().filter(|of| !held.scope.contains(of));
+                held.scope.iter().cloned().chain(more).collect()
+            };
+            let is_wider = scope != held.scope || !held.thawed.is_empty();
+            let frozen_at = held.frozen_at.filter(|_| !is_wider);
+            let until = until.or(held.until);
+            let freeze = Freeze { reason, by, until, scope, thawed: Vec::new(), frozen_at, ..held.clone() };
+            let change = if is_wider { Change::Widened } else { Change::Already };
+            return (Self { freeze: Some(freeze), ..self.clone() }, change);
         }
-        let freeze = Freeze { reason, by, since: now, until, frozen_at: None, server: None };
-        (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: Some(freeze) }, Change::Made)
+        let freeze = Freeze {
+            reason,
+            by,
+            since: now,
+            until,
+            frozen_at: None,
+            server: None,
+            scope,
+            thawed: Vec::new(),
+        };
+        let epoch = self.epoch.next();
+        (
+            Self { version: STATE_VERSION, epoch, freeze: Some(freeze), rules: self.rules.clone() },
+            Change::Made,
+        )
     }
 
-    /// The state after a `thaw`.
+    /// The state after a `thaw`. The operator's rules end with the freeze.
     #[must_use]
     pub fn thaw(&self) -> (Self, Change) {
         if self.freeze.is_none() {
             return (self.clone(), Change::Already);
         }
-        (Self { version: STATE_VERSION, epoch: self.epoch.next(), freeze: None }, Change::Made)
+        let epoch = self.epoch.next();
+        (Self { version: STATE_VERSION, epoch, freeze: None, rules: Vec::new() }, Change::Made)
+    }
+
+    /// The state after a `thaw` of some: they are in the freeze no more, and where nobody is left, it is over.
+    #[must_use]
+    pub fn thaw_some(&self, whom: &Match) -> (Self, Change) {
+        let Some(held) = &self.freeze else { return (self.clone(), Change::Already) };
+        let mut freeze = held.clone();
+        freeze.scope.retain(|of| of != whom);
+        if freeze.scope.is_empty() && !held.scope.is_empty() {
+            return self.thaw();
+        }
+        if freeze.scope.len() == held.scope.len() {
+            if held.thawed.contains(whom) {
+                return (self.clone(), Change::Already);
+            }
+            freeze.thawed.push(whom.clone());
+        }
+        (Self { freeze: Some(freeze), ..self.clone() }, Change::Narrowed)
     }
 
     /// The state once it is known which server was frozen; the first one that is known stays.
@@ -148,7 +218,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn request(reason: &str) -> FreezeRequest {
-        FreezeRequest { reason: reason.into(), by: "ann".into(), until: None }
+        FreezeRequest { reason: reason.into(), by: "ann".into(), until: None, scope: Vec::new() }
     }
 
     #[test]
@@ -169,6 +239,33 @@ mod tests {
         let (frozen, _) = open.freeze(request("x"), Timestamp::UNIX_EPOCH);
         let (thawed, change) = frozen.thaw();
         assert_eq!((thawed.epoch, thawed.freeze, change), (Epoch(2), None, Change::Made));
+    }
+
+    #[test]
+    fn a_freeze_of_some_grows_and_shrinks_until_nobody_is_left() {
+        let of = |name: &str| Match { database: Some(name.into()), ..Match::default() };
+        let who = |database| Who { user: "u", database, application: "", client: None };
+        let some =
+            |names: &[&str]| FreezeRequest { scope: names.iter().map(|n| of(n)).collect(), ..request("x") };
+        let reaches = |state: &FreezeState| {
+            let freeze = state.freeze.as_ref().unwrap();
+            ["a", "b", "c"].into_iter().filter(|name| freeze.reaches(&who(name))).collect::<String>()
+        };
+        let (state, _) = FreezeState::default().freeze(some(&["a"]), Timestamp::UNIX_EPOCH);
+        assert_eq!(reaches(&state), "a");
+        let (state, change) = state.freeze(some(&["b"]), Timestamp::UNIX_EPOCH);
+        assert_eq!((reaches(&state).as_str(), change), ("ab", Change::Widened));
+        let (state, change) = state.thaw_some(&of("a"));
+        assert_eq!((reaches(&state).as_str(), change), ("b", Change::Narrowed));
+        let (all, change) = state.freeze(request("all"), Timestamp::UNIX_EPOCH);
+        assert_eq!((reaches(&all).as_str(), change), ("abc", Change::Widened));
+        let (but_b, _) = all.thaw_some(&of("b"));
+        assert_eq!(reaches(&but_b), "ac");
+        assert_eq!(but_b.thaw_some(&of("b")).1, Change::Already);
+        let (again, change) = but_b.freeze(request("again"), Timestamp::UNIX_EPOCH);
+        assert_eq!((reaches(&again).as_str(), change), ("abc", Change::Widened));
+        let (open, change) = state.thaw_some(&of("b"));
+        assert_eq!((open.freeze, open.epoch, change), (None, Epoch(2), Change::Made));
     }
 
     #[test]

@@ -111,6 +111,9 @@ pub enum NetError {
     /// There are no random bytes to be had.
     #[error(transparent)]
     Random(#[from] TlsError),
+    /// While frozen this client runs nothing.
+    #[error("this client runs nothing while Frostgate is frozen")]
+    Denied,
     /// The session can't go on.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -134,6 +137,7 @@ impl NetError {
             Self::Secrets { .. } | Self::OwnLogin { .. } | Self::SecretQuery(_) | Self::Random(_) => {
                 SqlState::CONNECTION_FAILURE
             }
+            Self::Denied => SqlState::CANNOT_CONNECT_NOW,
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
@@ -164,6 +168,7 @@ impl NetError {
             | Self::OwnLogin { .. }
             | Self::SecretQuery(_)
             | Self::Random(_)
+            | Self::Denied
             | Self::Session(_) => "",
             Self::Auth(error) => error.remedy(),
         }

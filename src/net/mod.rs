@@ -12,6 +12,7 @@ mod leg;
 mod login;
 mod password;
 mod relay;
+mod ruling;
 mod sift;
 mod stream;
 mod upstream;

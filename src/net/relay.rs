@@ -10,10 +10,10 @@ use super::{
     worker::{Lent, Tools, Worker},
 };
 use crate::{
-    fleet::{Order, SessionRecord},
+    fleet::{Order, Ruling, SessionRecord},
     freeze::{Gate, Report},
     observe::{Labels, Seen, What, Writer},
-    session::{Event, Session, Turn, Words},
+    session::{Event, Session, SessionSettings, Turn, Words},
     sql::StatementClass,
     wire::{
         TransactionStatus,
@@ -70,7 +70,12 @@ pub struct Relay {
     pub(super) to_server: Outbound,
     /// What the session wrote to the client while a message of the server was passing.
     pub(super) behind: Vec<u8>,
+    /// As it was last looked at.
     pub(super) gate: Gate,
+    /// What the session is shown of it, and what it has met.
+    pub(super) shown: Gate,
+    pub(super) met: Gate,
+    pub(super) ruling: Ruling,
     pub(super) words: Rc<Words>,
     /// The client's next message waits for the server, or for the gate.
     pub(super) holds: bool,
@@ -95,8 +100,14 @@ pub(super) enum Step {
 
 impl Relay {
     /// A session that has logged in.
-    pub fn new(worker: Rc<Worker>, record: Arc<SessionRecord>, mut session: Session, ends: Ends) -> Self {
-        let gate = worker.shared.switch.gate();
+    pub fn new(
+        worker: Rc<Worker>,
+        record: Arc<SessionRecord>,
+        settings: SessionSettings,
+        ends: Ends,
+    ) -> Self {
+        let (gate, shown, _) = worker.shared.switch.ruling(&record.identity, &record.application());
+        let mut session = Session::new(settings, shown);
         let words = worker.words(gate);
         let who = &record.identity;
         session.set_loopholes(&worker.shared.server.loopholes(&who.database));
@@ -104,7 +115,7 @@ impl Relay {
         let writer = Writer::new(who, &record.application());
         session.set_writer(worker.shared.writers.id(writer));
         let Ends { client: (client, from_client), server: (server, from_server) } = ends;
-        Self {
+        let mut relay = Self {
             labels,
             record,
             session,
@@ -117,6 +128,9 @@ impl Relay {
             to_server: Outbound::default(),
             behind: Vec::new(),
             gate,
+            shown,
+            met: shown,
+            ruling: Ruling::Bound,
             words,
             holds: false,
             server_is_shut: false,
@@ -125,7 +139,9 @@ impl Relay {
             asks_on: false,
             reported: None,
             worker,
-        }
+        };
+        relay.look_at_ruling();
+        relay
     }
 
     /// Relays to the end. If it is an error, the client has been told.
@@ -140,6 +156,7 @@ impl Relay {
             }
             let polled = self.poll(cx, &mut lent);
             if lent.tools.output.tally.is_marked {
+                self.count_excepted(&lent.tools.output.tally);
                 worker.counters.take(&mut lent.tools.output.tally);
             }
             self.publish();
@@ -194,24 +211,14 @@ impl Relay {
         }
     }
 
-    pub(super) fn look_at_gate(&mut self) {
-        let gate = self.worker.shared.switch.gate();
-        if gate != self.gate {
-            self.gate = gate;
-            self.words = self.worker.words(gate);
-            self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
-        }
-    }
-
     /// The gate may have moved, and an order may have come.
     fn meet(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<(), NetError> {
-        let before = self.gate;
         self.look_at_gate();
-        if self.gate != before {
+        if let Some((before, shown)) = self.unmet() {
             let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
+            let mut turn = Turn { gate: shown, words: &self.words, classifier, out: output };
             self.session.on_gate(&mut turn)?;
-            if self.gate.is_shut() && self.gate.epoch != before.epoch {
+            if shown.is_shut() && (shown.epoch != before.epoch || !before.is_shut()) {
                 self.ask(tools)?;
             }
             self.emit(cx, tools);
@@ -222,6 +229,9 @@ impl Relay {
             self.emit(cx, tools);
         }
         let is_free = self.session.is_settled() && self.session.status() == TransactionStatus::Idle;
+        if is_free && self.is_denied() {
+            self.end("terminating connection: this client runs nothing while Frostgate is frozen");
+        }
         match self.record.order() {
             Order::None => {}
             Order::Leave if is_free => self.end("terminating connection because Frostgate is stopping"),
@@ -277,6 +287,7 @@ impl Relay {
                     let shared = &self.worker.shared;
                     self.labels = shared.labels.labels(&who.database, &who.user, &application);
                     self.session.set_writer(shared.writers.id(Writer::new(who, &application)));
+                    self.look_at_ruling();
                     continue;
                 }
                 Event::RolledBack => continue,

@@ -96,7 +96,7 @@ impl Relay {
                 Cut::Head { length, .. } => (*length, false),
             };
             let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
+            let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_backend(&cut, &mut turn);
             let passes = if fate == Fate::Forward { Passing::On } else { Passing::Nowhere };
             if !is_whole {
@@ -206,7 +206,7 @@ impl Relay {
             };
             self.look_at_gate();
             let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.gate, words: &self.words, classifier, out: output };
+            let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_frontend(&cut, &mut turn)?;
             self.to_client.push(&output.to_client);
             output.to_client.clear();

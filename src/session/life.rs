@@ -8,7 +8,7 @@ use super::{
     injection::Injection,
     names::{Change, Names, Settled},
     pipeline::{Owed, Pipeline},
-    policy::{Cover, Role},
+    policy::{Bearing, Cover, Role},
     refusal::Refusal,
     transaction::{Transaction, Work, then},
     turn::{Output, Turn},
@@ -117,6 +117,7 @@ pub struct Session {
     pub(super) is_terminating: bool,
     /// Under which number its writes are counted.
     pub(super) writer: WriterId,
+    pub(super) bearing: Bearing,
 }
 
 /// Which names a change is about.
@@ -163,6 +164,7 @@ impl Session {
             loopholes: None,
             is_terminating: false,
             writer: 0,
+            bearing: Bearing::Bound,
         };
         session.look_ahead();
         session
@@ -181,7 +183,8 @@ impl Session {
         if gate == self.gate {
             return false;
         }
-        let newly_shut = gate.is_shut() && gate.epoch != self.gate.epoch;
+        // Within an epoch it shuts for a session that was spared until now.
+        let newly_shut = gate.is_shut() && (gate.epoch != self.gate.epoch || !self.gate.is_shut());
         self.gate = gate;
         if newly_shut {
             self.fence.on_shut(self.is_settled() && self.transaction.status == TransactionStatus::Idle);
@@ -256,6 +259,11 @@ impl Session {
         self.loopholes = known.cloned();
         self.statements.distrust();
         self.portals.distrust();
+    }
+
+    /// What a shut gate is to it from now on. Who is spared is to be shown an open gate in its place.
+    pub fn set_bearing(&mut self, bearing: Bearing) {
+        self.bearing = bearing;
     }
 
     /// Under which number its writes are counted from now on.

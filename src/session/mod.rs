@@ -20,7 +20,7 @@ mod writes;
 
 pub use fence::FenceKind;
 pub use life::{Session, SessionError, SessionSettings};
-pub use policy::Role;
+pub use policy::{Bearing, Role};
 pub use refusal::{Refusal, Words};
 pub use turn::{Event, Fate, Output, Tally, Turn};
 pub use writes::{

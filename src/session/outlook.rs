@@ -4,11 +4,11 @@ use super::{
     ahead::Ahead,
     fence::FenceKind,
     life::{Batch, Session},
-    policy::{Cover, Position, Role},
+    policy::{Bearing, Cover, Position, Role},
     transaction::Work,
 };
 use crate::{
-    freeze::{Phase, Report, Standing},
+    freeze::{Gate, Phase, Report, Standing},
     wire::TransactionStatus,
 };
 
@@ -24,7 +24,9 @@ impl Session {
         let in_transaction = self.transaction.status != TransactionStatus::Idle || self.batch == Batch::Ran;
         let is_leftover = !self.gate.is_shut() && in_transaction && self.fence.holds_open_block();
         let saw_frozen = self.gate.phase == Phase::Frozen;
-        Report { epoch: self.gate.epoch, standing, in_transaction, is_leftover, saw_frozen }
+        let Gate { epoch, edition, .. } = self.gate;
+        let is_spared = self.bearing == Bearing::Spared;
+        Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, edition }
     }
 
     fn standing_without_work(&self) -> Standing {
@@ -65,6 +67,7 @@ impl Session {
         Position {
             gate: self.gate,
             role: self.settings.role,
+            bearing: self.bearing,
             cover,
             is_certain,
             work: self.ahead.work,

@@ -17,6 +17,18 @@ pub enum Role {
     Exempt,
 }
 
+/// What a shut gate is to a session that is not exempt by where it entered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Bearing {
+    /// It holds.
+    #[default]
+    Bound,
+    /// It does not: the session is shown an open one.
+    Spared,
+    /// Nothing runs, not even reads.
+    Denied,
+}
+
 /// What makes the server reject a write in the transaction that the next message runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cover {
@@ -35,6 +47,7 @@ pub(super) enum Cover {
 pub(super) struct Position {
     pub(super) gate: Gate,
     pub(super) role: Role,
+    pub(super) bearing: Bearing,
     pub(super) cover: Cover,
     /// Whether the state below is certain: no ReadyForQuery is owed.
     pub(super) is_certain: bool,
@@ -80,6 +93,15 @@ pub(super) fn decide(statement: &Classification, at: &Position) -> Decision {
     }
     if statement.class == StatementClass::Unknown {
         return Decision::Refuse;
+    }
+    // Who is denied may only end what was begun before; a writer as all others, when it has written.
+    let ends =
+        statement.effects.contains(Effects::ENDS) && !statement.effects.contains(Effects::WORK_AFTER_END);
+    if at.bearing == Bearing::Denied && at.is_certain && at.work != Work::Wrote && !ends {
+        return Decision::Refuse;
+    }
+    if at.bearing == Bearing::Denied && !at.is_certain {
+        return Decision::Hold;
     }
     let matters_not = match at.cover {
         Cover::Session => true,

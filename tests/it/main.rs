@@ -11,6 +11,7 @@ mod corpus;
 mod drain;
 mod durable;
 mod ended;
+mod exceptions;
 mod facts;
 mod fence;
 mod freeze;

@@ -1,0 +1,123 @@
+//! `freeze` and `thaw`, of everybody or of some. One at a time; each may be said twice.
+
+use super::{
+    command::{DrainOptions, FreezeCall, ThawCall, VerbReply},
+    error::ControlError,
+    operator::{Operator, lock},
+};
+use crate::{
+    freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, SCOPE_LIMIT, check_words},
+    matching::Match,
+};
+use serde_json::json;
+use std::sync::{Arc, atomic::Ordering};
+
+impl Operator {
+    /// Shuts the gate. When this returns it is shut, and the state is on disk; the drain goes on by itself.
+    ///
+    /// # Errors
+    /// The words are not taken, or the state could not be kept; then the gate is shut all the same.
+    pub async fn freeze(self: &Arc<Self>, call: FreezeCall) -> Result<VerbReply, ControlError> {
+        let words = |what, text: &str| check_words(text).map_err(|fault| ControlError::Words { what, fault });
+        words("reason", &call.reason)?;
+        words("by", &call.by)?;
+        check_scope(&call.scope)?;
+        if self.server.is_pooler() == Some(true) && !call.allow_unfenced {
+            return Err(ControlError::Unfenced);
+        }
+        if call.require_quiet {
+            self.monitor()?;
+        }
+        let _one_at_a_time = self.verbs.lock().await;
+        let FreezeCall { reason, by, until, drain: options, scope, .. } = call;
+        let before = self.switch.state();
+        let request = FreezeRequest { reason: reason.clone(), by: by.clone(), until, scope };
+        let (state, change) = before.freeze(request, self.now());
+        let (state, epoch) = (state.on_server(self.server.identity().as_deref()), state.epoch);
+        let phase = if change == Change::Made { Phase::Draining } else { self.switch.gate().phase };
+        let told: Vec<String> =
+            state.freeze.iter().flat_map(|freeze| &freeze.scope).map(ToString::to_string).collect();
+        if change == Change::Widened {
+            self.declared.store(0, Ordering::SeqCst);
+        }
+        self.switch.publish(state.clone(), phase);
+        self.tell(
+            "freeze",
+            json!({ "by": by, "reason": reason, "until": until, "epoch": epoch, "scope": told, "changed": change != Change::Already }),
+        );
+        if change == Change::Made {
+            lock(&self.evidence).forget();
+        }
+        match change {
+            Change::Made | Change::Widened => self.begin_drain(options, epoch),
+            Change::Already | Change::Narrowed => lock(&self.drain).set(options),
+        }
+        self.keep(&state, "shut")?;
+        Ok(self.reply(change))
+    }
+
+    /// Opens the gate, for everybody or for some. When this returns it is open, and the state is on disk.
+    ///
+    /// # Errors
+    /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
+    pub async fn thaw(&self, call: ThawCall) -> Result<VerbReply, ControlError> {
+        check_scope(call.whom.as_slice())?;
+        self.find_out_server().await;
+        let _one_at_a_time = self.verbs.lock().await;
+        let before = self.switch.state();
+        let (state, change) = match &call.whom {
+            None => before.thaw(),
+            Some(whom) => before.thaw_some(whom),
+        };
+        if change == Change::Already {
+            return Ok(self.reply(change));
+        }
+        let open = self.census().exempt_in_transaction;
+        if open > 0 && change == Change::Made {
+            return Err(ControlError::ExemptTransactionOpen { count: open });
+        }
+        if let (Some((frozen, found)), false) = (self.server_changed(), call.accept_new_server) {
+            return Err(ControlError::NewServer { frozen, found });
+        }
+        if state.freeze.as_ref().is_some_and(|freeze| freeze.thawed.len() > SCOPE_LIMIT) {
+            return Err(ControlError::ScopeTooLarge);
+        }
+        let whom = call.whom.as_ref().map(ToString::to_string);
+        let facts = json!({ "by": call.by, "reason": call.reason, "epoch": state.epoch, "whom": whom });
+        self.keep(&state, "shut")?;
+        self.open(state, change);
+        self.tell(if change == Change::Made { "thaw" } else { "thaw_some" }, facts);
+        Ok(self.reply(change))
+    }
+
+    fn open(&self, state: FreezeState, change: Change) {
+        if change == Change::Made {
+            lock(&self.evidence).forget();
+            *lock(&self.start_fault) = None;
+            self.switch.list_rules(&state.rules, self.now());
+            self.switch.publish(state, Phase::Open);
+        } else {
+            self.switch.publish(state, self.switch.gate().phase);
+        }
+    }
+
+    /// The freeze reaches more than before, though no verb said so: they are drained for, and until then it is not
+    /// called frozen. The gate itself stays as it is.
+    pub(super) fn drain_again(self: &Arc<Self>, state: FreezeState) {
+        let epoch: Epoch = state.epoch;
+        if state.freeze.is_none() {
+            self.switch.renew();
+            return;
+        }
+        self.declared.store(0, Ordering::SeqCst);
+        self.switch.publish(state, self.switch.gate().phase);
+        self.begin_drain(DrainOptions::default(), epoch);
+    }
+}
+
+fn check_scope(scope: &[Match]) -> Result<(), ControlError> {
+    if scope.len() > SCOPE_LIMIT {
+        return Err(ControlError::ScopeTooLarge);
+    }
+    scope.iter().try_for_each(|of| of.check().map_err(|fault| ControlError::Rule { fault: fault.into() }))
+}

@@ -1,0 +1,60 @@
+//! What the freeze is to one session: whether it holds, spares it, or denies it everything. Looked at when the gate
+//! moves and when the client gives itself another name.
+
+use super::relay::Relay;
+use crate::{
+    fleet::Ruling,
+    freeze::Gate,
+    session::{Bearing, Tally},
+};
+
+impl Relay {
+    /// The gate may have moved: one load, and a comparison.
+    pub(super) fn look_at_gate(&mut self) {
+        let gate = self.worker.shared.switch.gate();
+        if gate != self.gate {
+            self.look_at_ruling();
+            self.words = self.worker.words(self.gate);
+            self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
+        }
+    }
+
+    /// Looks anew at what the gate is to this session. Who is spared is shown an open one, so that all that a thaw
+    /// does is done for it; when that ends, all that a freeze does.
+    pub(super) fn look_at_ruling(&mut self) {
+        let application = self.record.application();
+        let switch = &self.worker.shared.switch;
+        let (gate, shown, ruling) = switch.ruling(&self.record.identity, &application);
+        let is_same = |usage: &std::sync::Arc<_>| matches!(&self.ruling, Ruling::Excepted(held) | Ruling::Denied(held) if std::sync::Arc::ptr_eq(held, usage));
+        match &ruling {
+            Ruling::Excepted(usage) | Ruling::Denied(usage) if !is_same(usage) => usage.count_session(),
+            Ruling::Excepted(_) | Ruling::Denied(_) | Ruling::Bound | Ruling::Spared => {}
+        }
+        self.session.set_bearing(match &ruling {
+            Ruling::Bound => Bearing::Bound,
+            Ruling::Spared | Ruling::Excepted(_) => Bearing::Spared,
+            Ruling::Denied(_) => Bearing::Denied,
+        });
+        (self.gate, self.shown, self.ruling) = (gate, shown, ruling);
+    }
+
+    /// The gate that the session has not met yet, if there is one, and the one before it.
+    pub(super) fn unmet(&mut self) -> Option<(Gate, Gate)> {
+        let before = std::mem::replace(&mut self.met, self.shown);
+        (before != self.shown).then_some((before, self.shown))
+    }
+
+    /// Who is denied leaves when nothing is left to end.
+    pub(super) fn is_denied(&self) -> bool {
+        matches!(self.ruling, Ruling::Denied(_)) && self.gate.is_shut()
+    }
+
+    /// Counts for the exception that let them through.
+    pub(super) fn count_excepted(&self, tally: &Tally) {
+        if let Ruling::Excepted(usage) = &self.ruling {
+            let [_, _, _, writes @ ..] = tally.statements;
+            let sum = |counts: &[u32]| counts.iter().map(|n| u64::from(*n)).sum();
+            usage.count_statements(sum(&tally.statements), sum(&writes));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Who may write while frozen, who may not even read, and whom a freeze reaches.
+
+use crate::support::{Postgres, Proxy, Wire, eventually, upstream};
+use serde_json::Value;
+
+fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
+    let mut wire = Wire::open(proxy.port);
+    wire.log_in(&[("user", "postgres"), ("database", database), ("application_name", application)]);
+    wire
+}
+
+fn configured(text: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("frostgate.toml");
+    std::fs::write(&file, text).unwrap();
+    Proxy::in_folder(folder, &upstream(Postgres::shared()), &["--config", file.to_str().unwrap()])
+}
+
+fn exception(proxy: &Proxy, name: &str) -> Value {
+    let all = proxy.run(&["exceptions", "--json"]).json();
+    let found = all["exceptions"].as_array().unwrap().iter().find(|e| e["name"] == name).cloned();
+    found.unwrap_or_else(|| panic!("{name}: {all}"))
+}
+
+const INSERT: &str = "INSERT INTO t VALUES (1)";
+
+#[test]
+fn an_exception_of_the_configuration_writes_without_a_fence_and_is_counted() {
+    let proxy = configured(
+        "[[exceptions]]\nname = 'backup'\napplication = 'backup*'\nnetwork = '127.0.0.0/8'\nreason = 'catalog'\n\
+         owner = 'dba'\n[[exceptions]]\nname = 'idle'\nuser = 'nobody'\nreason = 'x'\n",
+    );
+    let database = Postgres::shared().database();
+    let mut before = named(&proxy, &database, "backup 1");
+    before.ask("SELECT 1");
+    proxy.freeze();
+    let mut after = named(&proxy, &database, "backup 2");
+    for client in [&mut before, &mut after] {
+        assert_eq!(client.ask(INSERT), "C I");
+        assert_eq!(client.value("SHOW default_transaction_read_only"), "off");
+    }
+    assert_eq!(named(&proxy, &database, "web").ask(INSERT), "E25006 I");
+    let used = exception(&proxy, "backup");
+    assert_eq!((&used["sessions"], &used["writes"]), (&2.into(), &2.into()), "{used}");
+    assert_eq!((&used["owner"], &used["is_configured"]), (&"dba".into(), &true.into()));
+    let text = proxy.run(&["exceptions"]).out;
+    assert!(text.contains("idle: user nobody may write: x; configured; UNUSED"), "{text}");
+    assert_eq!(proxy.state(), "frozen");
+}
+
+#[test]
+fn exceptions_are_made_and_unmade_while_frozen_and_end_with_the_freeze() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    proxy.freeze();
+    let mut client = named(&proxy, &database, "import");
+    assert_eq!(client.ask(INSERT), "E25006 I");
+    let made =
+        proxy.run(&["except", "add", "--application", "import", "--reason", "late file", "--json"]).json();
+    assert_eq!((&made["name"], &made["is_forgeable"]), (&"e1".into(), &true.into()));
+    assert!(proxy.run(&["exceptions"]).out.contains("no security boundary"));
+    eventually("the exception holds", || (client.ask(INSERT) == "C I").then_some(()));
+    client.ask("BEGIN");
+    assert_eq!(client.ask(INSERT), "C T");
+    assert_eq!(proxy.run(&["except", "remove", "e1"]).code, 0);
+    assert_eq!(proxy.state(), "draining", "its transaction wrote and has not ended");
+    assert_eq!(client.ask("COMMIT"), "C I");
+    proxy.is_eventually("frozen");
+    assert_eq!(client.ask(INSERT), "E25006 I");
+    assert_eq!(proxy.run(&["except", "remove", "e1"]).code, 2);
+    assert_eq!(proxy.run(&["except", "add", "--application", "x", "--reason", "y"]).code, 0);
+    proxy.thaw();
+    assert!(proxy.run(&["exceptions"]).out.contains("nobody is excepted"));
+    assert_eq!(proxy.audit("exception_made").len(), 2);
+}
+
+#[test]
+fn an_exception_follows_the_application_name_and_ends_at_its_hour() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    proxy.freeze();
+    let add = ["except", "add", "--application", "cron", "--reason", "x", "--until", "2s"];
+    assert_eq!(proxy.run(&add).code, 0);
+    let mut client = named(&proxy, &database, "web");
+    assert_eq!(client.ask(INSERT), "E25006 I");
+    client.ask("SET application_name = 'cron'");
+    assert_eq!(client.ask(INSERT), "C I");
+    client.ask("SET application_name = 'web'");
+    assert_eq!(client.ask(INSERT), "E25006 I");
+    client.ask("SET application_name = 'cron'");
+    eventually("it is over", || (client.ask(INSERT) == "E25006 I").then_some(()));
+    assert_eq!(proxy.audit("exceptions_over").len(), 1);
+    proxy.is_eventually("frozen");
+}
+
+#[test]
+fn an_exception_needs_a_match_and_a_reason() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    for (arguments, expected) in [
+        (&["--reason", "x"][..], "at least one of user"),
+        (&["--user", "a", "--reason", " "], "reason: expected"),
+        (&["--user", "a*b", "--reason", "x"], "with * at the end"),
+        (&["--network", "10.0.0.0/99", "--reason", "x"], "10.0.0.0/8"),
+        (&["--user", "a"], "--reason"),
+    ] {
+        let ran = proxy.run(&[&["except", "add"], arguments].concat());
+        assert_eq!(ran.code, 2, "{arguments:?}: {ran:?}");
+        assert!(ran.err.contains(expected), "{arguments:?}: {ran:?}");
+    }
+}
+
+#[test]
+fn who_is_denied_runs_nothing_while_frozen() {
+    let proxy = configured("[[deny]]\nname = 'que'\napplication = 'que*'\nreason = 'jobs would run twice'\n");
+    let database = Postgres::shared().database();
+    let (mut idle, mut busy) = (named(&proxy, &database, "que 1"), named(&proxy, &database, "que 2"));
+    idle.ask("SELECT 1");
+    busy.ask("BEGIN");
+    assert_eq!(busy.ask(INSERT), "C T");
+    proxy.shut();
+    let last = idle.until('E').pop().unwrap();
+    assert!(last.told().starts_with("57P01"), "{}", last.told());
+    assert_eq!(idle.next(), None);
+    assert_eq!(busy.ask(INSERT), "C T", "what wrote may go on");
+    busy.send(&crate::support::message(b'Q', b"COMMIT\0"));
+    let end = busy.until('E').pop().unwrap();
+    assert!(end.told().starts_with("57P01"), "{}", end.told());
+    proxy.is_eventually("frozen");
+    let mut refused = Wire::open(proxy.port);
+    refused.send(
+        &frostgate::wire::startup::StartupMessage::new(&[
+            ("user", "postgres"),
+            ("database", &database),
+            ("application_name", "que 3"),
+        ])
+        .encode(),
+    );
+    let told = refused.until('E').pop().unwrap();
+    assert!(told.told().starts_with("57P03 this client runs nothing"), "{}", told.told());
+    let mut web = named(&proxy, &database, "web");
+    assert_eq!(web.ask("SELECT 1"), "TDC I");
+    web.send(&crate::support::message(b'Q', b"SET application_name = 'que 4'\0"));
+    assert!(web.until('E').pop().unwrap().told().starts_with("57P01"));
+    assert_eq!(exception(&proxy, "que")["sessions"], 3);
+    proxy.thaw();
+    assert_eq!(named(&proxy, &database, "que 5").ask(INSERT), "C I");
+}
+
+#[test]
+fn a_freeze_of_one_database_leaves_the_others_alone_and_grows_and_shrinks() {
+    let server = Postgres::shared();
+    let (proxy, one, two) = (Proxy::spawn(server), server.database(), server.database());
+    let (mut first, mut second) = (proxy.connect(&one), proxy.connect(&two));
+    second.ask("BEGIN");
+    assert_eq!(second.ask(INSERT), "C T");
+    let ran = proxy.run(&["freeze", "--reason", "x", "--database", &one]);
+    assert_eq!(ran.code, 0, "a writer of another database holds nothing up: {ran:?}");
+    assert_eq!((first.ask(INSERT).as_str(), second.ask(INSERT).as_str()), ("E25006 I", "C T"));
+    assert_eq!(proxy.status()["scope"][0]["database"], one);
+    let ran = proxy.run(&["freeze", "--reason", "x", "--database", &two, "--drain-timeout", "1ms"]);
+    assert_eq!(ran.code, 3, "now it does: {ran:?}");
+    assert_eq!(second.ask("COMMIT"), "C I");
+    proxy.is_eventually("frozen");
+    assert_eq!((first.ask(INSERT).as_str(), second.ask(INSERT).as_str()), ("E25006 I", "E25006 I"));
+    assert_eq!(proxy.run(&["thaw", "--database", &one]).code, 0);
+    assert_eq!((first.ask(INSERT).as_str(), second.ask(INSERT).as_str()), ("C I", "E25006 I"));
+    assert_eq!(proxy.run(&["thaw", "--database", &two]).code, 0);
+    assert_eq!((proxy.state().as_str(), second.ask(INSERT).as_str()), ("open", "C I"));
+}
+
+#[test]
+fn the_scope_and_the_exceptions_outlive_the_process() {
+    let server = Postgres::shared();
+    let (proxy, one, two) = (Proxy::spawn(server), server.database(), server.database());
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--database", &one]).code, 0);
+    assert_eq!(proxy.run(&["except", "add", "--application", "late", "--reason", "y"]).code, 0);
+    proxy.signal("TERM");
+    let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
+    proxy.is_eventually("frozen");
+    assert_eq!(proxy.connect(&one).ask(INSERT), "E25006 I");
+    assert_eq!(proxy.connect(&two).ask(INSERT), "C I");
+    assert_eq!(named(&proxy, &one, "late").ask(INSERT), "C I");
+}
