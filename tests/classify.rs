@@ -37,6 +37,7 @@ fn policy(found: &Classification) -> Option<String> {
         | Why::RowLock
         | Why::ExplainAnalyze
         | Why::Loophole
+        | Why::UnknownFunction
         | Why::ServerFile
         | Why::Unreadable(_)
         | Why::UnknownStatement

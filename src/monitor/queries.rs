@@ -39,8 +39,10 @@ pub(super) fn look(own: &[u32]) -> String {
       'pid', pid, 'leader_pid', leader_pid, 'kind', backend_type, 'user', usename, 'database', datname,
       'application', application_name, 'address', host(client_addr), 'state', state,
       'has_xid', backend_xid IS NOT NULL,
-      'transaction_age_s', greatest(extract(epoch FROM clock_timestamp() - xact_start)::int8, 0),
-      'age_ms', greatest((1000 * extract(epoch FROM clock_timestamp() - backend_start))::int8, 0),
+      'transaction_age_s', CASE WHEN xact_start IS NOT NULL
+        THEN greatest(extract(epoch FROM clock_timestamp() - xact_start)::int8, 0) END,
+      'age_ms', CASE WHEN backend_start IS NOT NULL
+        THEN greatest((1000 * extract(epoch FROM clock_timestamp() - backend_start))::int8, 0) END,
       'task', CASE WHEN backend_type = 'autovacuum worker' THEN left(query, 200) END))
     FROM pg_stat_activity
     WHERE backend_xid IS NOT NULL OR state IS DISTINCT FROM 'idle'

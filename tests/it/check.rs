@@ -268,6 +268,7 @@ fn a_role_without_rights_finds_the_bypasser_and_says_what_more_rights_would_show
     assert_eq!((ran.code, violations(&report)), (7, vec!["bypasser".to_owned()]), "{ran:?}");
     assert_eq!(report["findings"][0]["who"]["has_transaction_id"], true, "that is told to everybody");
     assert_eq!(report["findings"][0]["who"]["state"], Value::Null);
+    assert_eq!(report["findings"][0]["who"]["transaction_age_s"], Value::Null, "hidden is not zero");
 }
 
 #[test]
@@ -309,25 +310,33 @@ fn a_monitor_that_is_not_let_in_is_exit_5_and_says_why() {
 
 #[test]
 fn the_monitor_finds_out_by_itself_that_an_orphan_has_ended() {
+    for role in ["monitor", "plain"] {
+        orphan_has_ended(role);
+    }
+}
+
+/// Also where the role does not see how old a session is.
+fn orphan_has_ended(role: &str) {
     let _turn = turn();
     let server = server();
     let database = server.database();
-    let proxy = monitored(server, "monitor", &[]);
+    let proxy = monitored(server, role, &[]);
     let mut writer = proxy.connect(&database);
     writer.say(|out| {
         out.query("INSERT INTO t SELECT 1 FROM pg_sleep(2)");
     });
-    let active =
-        format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active'");
+    let active = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND query LIKE '%pg_sleep%'"
+    );
     eventually("it writes", || (server.sql("postgres", &active) == "1").then_some(()));
     proxy.signal("KILL");
-    let monitor = format!("host=127.0.0.1 port={} user=monitor", server.port);
+    let monitor = format!("host=127.0.0.1 port={} user={role}", server.port);
     let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &["--monitor", &monitor]);
     let ran = proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "100ms"]);
     assert_eq!(ran.code, 3, "{ran:?}");
     assert_eq!(violations(&verify(&proxy).1), ["orphan"]);
     proxy.is_eventually("frozen");
-    assert_eq!(server.rows(&database), 1, "nobody had to log in");
+    assert_eq!(server.rows(&database), 1, "nobody had to log in, {role}");
 }
 
 #[test]

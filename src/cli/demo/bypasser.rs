@@ -5,7 +5,7 @@ use super::{
     error::DemoError,
     proxy::Answer,
     scene::{Scene, until},
-    schema::{OWNER, TWIN, prepared_in},
+    schema::OWNER,
 };
 use crate::cli::Exit;
 
@@ -16,7 +16,7 @@ pub(super) async fn act(scene: &mut Scene<'_>) -> Result<(), DemoError> {
     scene.stage.act("Who goes round the proxy").await?;
     scene.stage.tell(&format!(
         "{FORGOTTEN} connects to the server itself, and writes. No proxy can stop that; the monitor, a role that \
-         only looks,\nnames it, and whatever else could still write, each with the SQL that stops it."
+         only\nlooks, names it, with the SQL that stops it."
     ))?;
     let failed = |source| DemoError::Sql { what: FORGOTTEN.into(), source };
     let worker = scene.server.connect_as(OWNER, DATABASE, FORGOTTEN).await?;
@@ -30,26 +30,13 @@ pub(super) async fn act(scene: &mut Scene<'_>) -> Result<(), DemoError> {
         FORGOTTEN,
         &found.text,
     )?;
-    let gid = prepared_in(DATABASE);
-    scene.stage.claim(
-        "and what was prepared before the freeze",
-        found.text.contains(&gid),
-        &gid,
-        &found.text,
-    )?;
     let stop = stop_sql(&found.text);
-    scene.stage.command(&format!("psql -h THE-SERVER -c '{stop}' …"))?;
-    for database in [DATABASE, TWIN] {
-        let what = || format!("stopping what verify named in {database}");
-        let dba = scene.server.connect(database).await?;
-        let mut sql = format!("ROLLBACK PREPARED '{}'", prepared_in(database));
-        if database == DATABASE {
-            sql = stop.clone();
-            let ended = dba.batch_execute(&format!("ROLLBACK PREPARED '{gid}'")).await;
-            ended.map_err(|source| DemoError::Sql { what: what(), source })?;
-        }
-        dba.batch_execute(&sql).await.map_err(|source| DemoError::Sql { what: what(), source })?;
-    }
+    scene
+        .stage
+        .command(&format!("psql -h {} -d {DATABASE} -c '{stop}'", scene.server.sockets().display()))?;
+    let dba = scene.server.connect(DATABASE).await?;
+    let stopped = dba.batch_execute(&stop).await;
+    stopped.map_err(|source| DemoError::Sql { what: format!("ending {FORGOTTEN}"), source })?;
     until("the forgotten worker to be gone", || async { Ok(worker.is_closed().then_some(())) }).await?;
     let quiet = scene.proxy.typed(scene.stage, &VERIFY).await?;
     scene.stage.line("")?;

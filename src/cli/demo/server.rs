@@ -101,6 +101,11 @@ impl Server {
         format!("host='{escaped}' port={SOCKET_PORT}")
     }
 
+    /// The folder of its socket.
+    pub(super) fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
     /// What the proxy's monitor is told; there is a password in it.
     pub(super) fn monitor(&self) -> String {
         format!("{} user={MONITOR} password={} dbname=postgres", self.conninfo(), self.password)
