@@ -58,6 +58,11 @@ impl AuthSettings {
         rule.and_then(|rule| rule.method)
     }
 
+    /// Whether anybody's authentication ends here.
+    pub fn is_used(&self) -> bool {
+        self.rules.iter().any(|rule| rule.method.is_some())
+    }
+
     pub(super) fn check(raw: RawAuth, can_see_certificates: bool, mut fault: impl FnMut(Fault)) -> Self {
         let mut wrong = |key: &str, problem: String| fault(Fault::new(key, problem));
         let mut rules = Vec::new();

@@ -21,7 +21,6 @@ use crate::{
 };
 use std::{
     fs,
-    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -41,7 +40,7 @@ impl Keeper {
     /// # Errors
     /// It can't be read, or a line of it.
     pub fn new(settings: AuthSettings) -> Result<Self, NetError> {
-        let secrets = Mutex::new(Arc::new(read(settings.secrets.as_deref())?));
+        let secrets = Mutex::new(Arc::new(read(&settings)?));
         Ok(Self { settings, secrets })
     }
 
@@ -50,7 +49,7 @@ impl Keeper {
     /// # Errors
     /// It can't be read, or a line of it; what was there before stays.
     pub fn reload(&self) -> Result<(), NetError> {
-        let secrets = Arc::new(read(self.settings.secrets.as_deref())?);
+        let secrets = Arc::new(read(&self.settings)?);
         // It is swapped whole.
         *self.secrets.lock().unwrap_or_else(PoisonError::into_inner) = secrets;
         Ok(())
@@ -111,8 +110,11 @@ impl Keeper {
     }
 }
 
-fn read(path: Option<&Path>) -> Result<Secrets, NetError> {
-    let Some(path) = path else { return Ok(Secrets::default()) };
+/// A file that no rule has a use for is not looked at.
+fn read(settings: &AuthSettings) -> Result<Secrets, NetError> {
+    let Some(path) = settings.secrets.as_ref().filter(|_| settings.is_used()) else {
+        return Ok(Secrets::default());
+    };
     let wrong = |problem| NetError::Secrets { path: path.into(), problem };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     Secrets::parse(&text).map_err(|error| wrong(error.to_string()))

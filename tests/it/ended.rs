@@ -186,7 +186,7 @@ fn rules_that_can_not_work_are_faults() {
         ),
         ("rules = [{ method = 'cert' }]", "auth.rules: the method cert needs tls.client_ca"),
         ("query = 'SELECT 1'", "auth.query_user: auth.query and auth.query_user are given together"),
-        ("secrets = '/nowhere'", "auth.secrets: /nowhere: "),
+        ("secrets = '/nowhere'\nrules = [{ method = 'scram' }]", "auth.secrets: /nowhere: "),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config");
@@ -207,4 +207,11 @@ fn a_session_that_the_proxy_let_in_can_be_cancelled_and_frozen() {
         run("CREATE TABLE x (a int)").err.contains("cannot execute CREATE TABLE in a read-only transaction")
     );
     assert_eq!(run("SELECT 1").out, "1");
+}
+
+#[test]
+fn the_example_of_a_configuration_is_fine_as_it_stands() {
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/frostgate.example.toml");
+    let ran = Ran::of(&Command::new(binary()).args(["check-config", example]).output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
 }
