@@ -65,6 +65,10 @@ async fn take_leave(
         Err(error) => tracing::warn!(session = id, problem = %chain(&error), "session ends"),
     }
     let shared = &worker.shared;
+    if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {
+        // It may be this session alone that was ended; or the server, and what comes back is another one.
+        shared.server.forget();
+    }
     if let Ending::ServerLeft(server) = ending {
         farewell(server, &shared.upstream, &record).await;
     }
