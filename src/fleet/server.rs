@@ -47,6 +47,8 @@ struct Database {
     asked: Epoch,
     /// When, in seconds since 1970.
     asked_at: u64,
+    /// The server went away since: whoever comes asks anew. Until then loopholes are kept, and a trigger may be there.
+    is_forgotten: bool,
     has_login_triggers: bool,
     loopholes: Arc<Loopholes>,
 }
@@ -111,7 +113,9 @@ impl ServerKnowledge {
     pub fn forget(&self) {
         let mut inner = self.lock();
         (inner.is_pooler, inner.identity, inner.may_identify) = (None, None, false);
-        inner.databases.clear();
+        for known in inner.databases.values_mut() {
+            (known.is_forgotten, known.has_login_triggers) = (true, true);
+        }
     }
 
     /// The identity is not known, and whoever asked last may ask for it.
@@ -136,7 +140,7 @@ impl ServerKnowledge {
         let known = inner.databases.get(database).cloned();
         let is_new = known.as_ref().is_none_or(|known| {
             let is_old = gate.is_shut() && now.saturating_sub(known.asked_at) >= ASKED_ANEW;
-            known.asked < gate.epoch || is_old
+            known.asked < gate.epoch || is_old || known.is_forgotten
         });
         if !is_new && inner.orphans.is_empty() && inner.is_pooler.is_some() {
             return None;
@@ -147,7 +151,13 @@ impl ServerKnowledge {
             let loopholes = known.map_or_else(Arc::default, |known| known.loopholes);
             inner.databases.insert(
                 database.into(),
-                Database { asked: gate.epoch, asked_at: now, has_login_triggers, loopholes },
+                Database {
+                    asked: gate.epoch,
+                    asked_at: now,
+                    is_forgotten: false,
+                    has_login_triggers,
+                    loopholes,
+                },
             );
         }
         drop(inner);
@@ -290,6 +300,9 @@ mod tests {
         assert!(!server.loopholes("a").is_empty(), "until it was asked anew");
         assert_eq!(server.learn_loopholes("a", b"loopholes\nwf_reset"), Some(false));
         assert!(server.loopholes("b").is_empty());
+        server.forget();
+        assert!(!server.loopholes("a").is_empty(), "a server that went away may come back as it was");
+        assert!(server.question("a", gate(1), 0).is_some());
     }
 
     #[test]
