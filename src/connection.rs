@@ -18,8 +18,12 @@ use crate::{
     },
 };
 use serde_json::json;
-use std::{net::SocketAddr, rc::Rc, sync::Arc};
-use tokio::time::timeout;
+use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
+use tokio::time::{interval, timeout};
+
+/// A cancel request waits for the end of a question of the proxy's own: looked at so often, and so many times.
+const LOOK_WHILE_ASKING: Duration = Duration::from_millis(5);
+const LOOKS_WHILE_ASKING: u32 = 400;
 
 /// A connection as it was accepted.
 #[derive(Debug)]
@@ -224,6 +228,14 @@ impl Connection {
     /// A key that no session of ours has is answered by silence, as the server does.
     async fn cancel(&self, key: &CancelKey) {
         let Some(record) = self.worker.shared.switch.roster().by_cancel_key(key) else { return };
+        // The client means its own statement, which waits behind ours.
+        let mut look = interval(LOOK_WHILE_ASKING);
+        for _ in 0..LOOKS_WHILE_ASKING {
+            if !record.report().is_asking {
+                break;
+            }
+            look.tick().await;
+        }
         let sent = send_cancel(&self.worker.shared.upstream, &record.identity.place, key).await;
         if let Err(error) = sent {
             tracing::warn!(session = record.identity.id, %error, "a cancel request did not reach the server");

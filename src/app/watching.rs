@@ -56,7 +56,7 @@ fn note(operator: &Operator, seen: Seen) {
             why: "the server rejected it: the fence holds".into(),
             text: Box::default(),
         },
-        What::FenceLost | What::PoolerFound | What::FenceFailed { .. } => {
+        What::FenceLost | What::PoolerFound | What::LoopholesUnknown | What::FenceFailed { .. } => {
             let event = format!("{:?}", seen.what);
             tracing::warn!(session = who.id, user = who.user, database = who.database, event, "fence");
             return;

@@ -50,6 +50,8 @@ struct Database {
     /// The server went away since: whoever comes asks anew. Until then loopholes are kept, and a trigger may be there.
     is_forgotten: bool,
     has_login_triggers: bool,
+    /// Somebody was told its loopholes, at any time.
+    has_answered: bool,
     loopholes: Arc<Loopholes>,
 }
 
@@ -148,6 +150,7 @@ impl ServerKnowledge {
         if known.is_some() || inner.databases.len() < DATABASES_LIMIT {
             // Until it is answered, a trigger may be there.
             let has_login_triggers = known.as_ref().is_none_or(|known| known.has_login_triggers);
+            let has_answered = known.as_ref().is_some_and(|known| known.has_answered);
             let loopholes = known.map_or_else(Arc::default, |known| known.loopholes);
             inner.databases.insert(
                 database.into(),
@@ -155,6 +158,7 @@ impl ServerKnowledge {
                     asked: gate.epoch,
                     asked_at: now,
                     is_forgotten: false,
+                    has_answered,
                     has_login_triggers,
                     loopholes,
                 },
@@ -231,11 +235,25 @@ impl ServerKnowledge {
         let found = loopholes::read(answer)?;
         let mut inner = self.lock();
         let Some(known) = inner.databases.get_mut(database) else { return Some(false) };
+        known.has_answered = true;
         let differs = *known.loopholes != found;
         if differs {
             known.loopholes = Arc::new(found);
         }
         Some(differs)
+    }
+
+    /// They could not be asked for. What was known is kept; else any function may be one, until somebody is answered.
+    /// Tells whether sessions must take note.
+    pub fn miss_loopholes(&self, database: &str) -> bool {
+        let mut inner = self.lock();
+        let Some(known) = inner.databases.get_mut(database) else { return false };
+        known.is_forgotten = true;
+        let is_new = !known.has_answered && *known.loopholes != Loopholes::unknown();
+        if is_new {
+            known.loopholes = Arc::new(Loopholes::unknown());
+        }
+        is_new
     }
 
     /// The loopholes of a database, as far as they are known.

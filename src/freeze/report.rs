@@ -31,12 +31,14 @@ pub struct Report {
     pub saw_frozen: bool,
     /// The freeze does not hold for it, as of that edition of the gate.
     pub is_spared: bool,
+    /// What the server is at is a question of the proxy's own: a cancel request is not meant for it.
+    pub is_asking: bool,
     /// The edition of the gate that it acted on.
     pub edition: u16,
 }
 
 impl Report {
-    const BITS: u32 = 6 + Gate::EDITION_BITS;
+    const BITS: u32 = 7 + Gate::EDITION_BITS;
 
     /// As one word.
     pub fn pack(self) -> u64 {
@@ -47,7 +49,8 @@ impl Report {
             Standing::Writing => 3,
         };
         (self.epoch.0 << Self::BITS)
-            | ((u64::from(self.edition) & Gate::EDITION_MASK) << 6)
+            | ((u64::from(self.edition) & Gate::EDITION_MASK) << 7)
+            | (u64::from(self.is_asking) << 6)
             | (u64::from(self.is_spared) << 5)
             | (u64::from(self.saw_frozen) << 4)
             | (u64::from(self.is_leftover) << 3)
@@ -70,7 +73,8 @@ impl Report {
             is_leftover: word & 8 != 0,
             saw_frozen: word & 16 != 0,
             is_spared: word & 32 != 0,
-            edition: u16::try_from((word >> 6) & Gate::EDITION_MASK).unwrap_or(0),
+            is_asking: word & 64 != 0,
+            edition: u16::try_from((word >> 7) & Gate::EDITION_MASK).unwrap_or(0),
         }
     }
 }
@@ -86,8 +90,16 @@ mod tests {
                 [[false, false, true], [true, false, false], [true; 3]]
             {
                 let (epoch, edition, is_spared) = (Epoch(77), 0x3fff, is_leftover);
-                let report =
-                    Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, edition };
+                let report = Report {
+                    epoch,
+                    standing,
+                    in_transaction,
+                    is_leftover,
+                    saw_frozen,
+                    is_spared,
+                    is_asking: saw_frozen,
+                    edition,
+                };
                 assert_eq!(Report::unpack(report.pack()), report);
             }
         }

@@ -5,6 +5,9 @@ use super::{error::NetError, relay::Relay, worker::Tools};
 use crate::session::Output;
 use std::task::Context;
 
+/// So often a question is asked once more that the server did not answer.
+const ASKED_AGAIN: u8 = 2;
+
 impl Relay {
     /// If anything is to be asked of the server, and nobody has been told to yet, this session asks it.
     pub(super) fn ask(&mut self, tools: &mut Tools) -> Result<(), NetError> {
@@ -19,6 +22,7 @@ impl Relay {
 
     /// What the server answered; tells whether it turned out to be a pooler.
     pub(super) fn learn(&mut self, answer: &[u8]) -> bool {
+        self.unanswered = 0;
         let who = &self.record.identity;
         if let Some(are_others) = self.worker.shared.server.learn_loopholes(&who.database, answer) {
             if are_others {
@@ -43,6 +47,23 @@ impl Relay {
             self.session.give_up_fence();
         }
         is_pooler
+    }
+
+    /// The server did not answer: the client had it cancelled, or lets no statement run for long. Tells whether
+    /// nobody knows the database's loopholes now.
+    pub(super) fn miss(&mut self) -> bool {
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered <= ASKED_AGAIN {
+            // Whichever it was: the loopholes are what must be known.
+            self.asks_on = true;
+            return false;
+        }
+        self.unanswered = 0;
+        let is_new = self.worker.shared.server.miss_loopholes(&self.record.identity.database);
+        if is_new {
+            self.worker.shared.switch.renew();
+        }
+        is_new
     }
 
     /// Asks what is still to be asked after an answer.

@@ -86,6 +86,8 @@ pub struct Relay {
     pub(super) ends: bool,
     /// One answer has come, and there is more to ask.
     pub(super) asks_on: bool,
+    /// Questions that the server has not answered, one after another.
+    pub(super) unanswered: u8,
     pub(super) reported: Option<Report>,
 }
 
@@ -137,6 +139,7 @@ impl Relay {
             was_cancelled: false,
             ends: false,
             asks_on: false,
+            unanswered: 0,
             reported: None,
             worker,
         };
@@ -294,6 +297,8 @@ impl Relay {
                 Event::FenceLost => What::FenceLost,
                 Event::Answered(answer) if self.learn(&answer) => What::PoolerFound,
                 Event::Answered(_) => continue,
+                Event::Unanswered if self.miss() => What::LoopholesUnknown,
+                Event::Unanswered => continue,
                 Event::FenceFailed { code } => What::FenceFailed { code: code.map(|c| c.to_string()) },
             };
             let (who, application) = (Arc::clone(&self.record), self.record.application());

@@ -33,6 +33,8 @@ pub enum What {
     },
     /// The fence went down and nobody knows how; it is put up again.
     FenceLost,
+    /// What the database has of loopholes could not be asked: functions that users wrote count as such.
+    LoopholesUnknown,
     /// A pooler stands behind the proxy: no fence in this session.
     PoolerFound,
     /// The server would not have the fence: the session was ended.

@@ -3,6 +3,7 @@
 use super::{
     ahead::Ahead,
     fence::FenceKind,
+    injection::Injection,
     life::{Batch, Session},
     policy::{Bearing, Cover, Position, Role},
     transaction::Work,
@@ -24,9 +25,10 @@ impl Session {
         let in_transaction = self.transaction.status != TransactionStatus::Idle || self.batch == Batch::Ran;
         let is_leftover = !self.gate.is_shut() && in_transaction && self.fence.holds_open_block();
         let saw_frozen = self.gate.phase == Phase::Frozen;
+        let is_asking = self.fence.in_flight() == Some(Injection::AskServer);
         let Gate { epoch, edition, .. } = self.gate;
         let is_spared = self.bearing == Bearing::Spared;
-        Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, edition }
+        Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, is_asking, edition }
     }
 
     fn standing_without_work(&self) -> Standing {

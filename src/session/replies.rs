@@ -275,8 +275,8 @@ impl Session {
             return Fate::Forward;
         }
         if self.fence.in_flight() == Some(Injection::AskServer) {
-            // What the server would not tell is not asked again here.
             self.fence.on_done(Injection::AskServer);
+            turn.out.events.push(Event::Unanswered);
         } else if !self.fence.on_failed() {
             let code = error.sql_state();
             turn.out.events.push(Event::FenceFailed { code });

@@ -99,6 +99,8 @@ pub enum Event {
     FenceLost,
     /// What the server answered to a question.
     Answered(Box<[u8]>),
+    /// The server did not answer a question: it was cancelled, or took longer than the session lets a statement run.
+    Unanswered,
     /// A straggler's transaction has been rolled back: the session can be ended.
     RolledBack,
     /// The server would not have the fence.

@@ -1,7 +1,8 @@
 //! What a SELECT can do past read-only mode: functions made for it, tables that run a program, and what leads to
 //! these. The database itself is asked which it has.
 
-use crate::support::{Postgres, Proxy, short};
+use crate::support::{Postgres, Proxy, Wire, eventually, short};
+use std::io::Write as _;
 
 /// Writes on any version, and in a transaction that is read-only before PostgreSQL 16.
 const RESETS: &str = "CREATE FUNCTION leaves() RETURNS int LANGUAGE plpgsql AS $$ BEGIN
@@ -93,4 +94,55 @@ fn the_maintenance_session_may_use_them() {
     let ran = proxy.psql_maintenance(&database, &["-c", "SELECT leaves()"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
     assert_eq!(server.rows(&database), 1);
+}
+
+#[test]
+fn where_the_question_can_not_be_answered_any_function_of_users_counts_as_one() {
+    let server = Postgres::shared();
+    let database = server.database();
+    server.sql(&database, "CREATE FUNCTION slow() RETURNS int LANGUAGE sql AS 'SELECT 1'");
+    // So many functions that nobody has read them all within a millisecond.
+    let many = "DO $$ BEGIN FOR n IN 1..400 LOOP EXECUTE format('CREATE FUNCTION f%s() RETURNS text LANGUAGE sql \
+                AS %L', n, 'SELECT ' || quote_literal(repeat('x ', 4000))); END LOOP; END $$";
+    server.sql(&database, many);
+    let proxy = Proxy::spawn(server);
+    proxy.freeze();
+    let mut hasty = Wire::open(proxy.port);
+    let options = [("user", "postgres"), ("database", &database), ("options", "-c statement_timeout=1ms")];
+    hasty.log_in(&options);
+    assert_eq!(hasty.ask("SELECT slow()"), "E25006 I");
+    assert_eq!(hasty.ask("SELECT 1"), "TDC I", "what calls none goes on");
+    // Somebody with more patience asks anew, and then it is known.
+    let mut patient = proxy.connect(&database);
+    assert_eq!(patient.ask("SELECT slow()"), "TDC I");
+    assert_eq!(hasty.ask("SELECT slow()"), "TDC I");
+}
+
+#[test]
+fn a_cancel_request_is_never_spent_on_a_question_of_the_proxy() {
+    let server = Postgres::shared();
+    let database = server.database();
+    let proxy = Proxy::spawn(server);
+    // Somebody keeps the catalog from being read, so that the question waits.
+    let mut keeper = Wire::connect(server.port, &database);
+    assert_eq!(keeper.ask("BEGIN; LOCK TABLE pg_catalog.pg_foreign_table"), "CC T");
+    let mut client = proxy.connect(&database);
+    client.say(|out| {
+        out.query("SELECT pg_sleep(60)");
+    });
+    let key = client.key.clone().unwrap();
+    let port = proxy.port;
+    let cancel = std::thread::spawn(move || {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.write_all(&key.request()).unwrap();
+        // The request is done when its connection is closed.
+        std::io::copy(&mut stream, &mut std::io::sink()).unwrap();
+    });
+    let waits = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND wait_event_type = 'Lock'"
+    );
+    eventually("the question waits", || (server.sql("postgres", &waits) == "1").then_some(()));
+    assert_eq!(keeper.ask("COMMIT"), "C I");
+    assert_eq!(short(&client.until('Z')), "TE57014 I");
+    cancel.join().unwrap();
 }
