@@ -112,12 +112,26 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),
         Command::Status(args) => remote(cli::status(args, &caller(state_dir))),
         Command::Verify(args) => remote(cli::verify(args, &caller(state_dir))),
+        Command::Window(args) => remote(cli::window(*args, &caller(state_dir), environment())),
+        Command::Preflight(args) => remote(cli::preflight(args, &caller(state_dir))),
+        Command::Rehearse(args) => remote(cli::rehearse(args, &caller(state_dir))),
+        Command::Smoke(args) => remote(cli::smoke(args, &caller(state_dir))),
+        Command::Reopen(args) => remote(cli::reopen(args, &caller(state_dir))),
+        Command::History(args) => remote(cli::history(args, &caller(state_dir))),
+        Command::Report(args) => remote(cli::report(args, &caller(state_dir))),
         Command::Except(command) => remote(cli::except(command, &caller(state_dir))),
         Command::Exceptions(args) => remote(cli::exceptions(args, &caller(state_dir))),
         Command::Writers(args) => remote(cli::writers(args, &caller(state_dir))),
         Command::Refused(args) => remote(cli::refused(args, &caller(state_dir))),
         Command::Demo { keep } => remote(cli::demo(keep)),
     }
+}
+
+/// What of the environment is text.
+fn environment() -> std::collections::BTreeMap<String, String> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }
 
 fn list(addresses: &[frostgate::config::Address]) -> String {

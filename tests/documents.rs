@@ -105,6 +105,8 @@ fn the_example_file_holds_every_key_and_says_the_defaults() {
     assert!(example.monitor.is_some() && example.expect.len() == 1);
     expected.refusal.hint.clone_from(&example.refusal.hint);
     expected.auth = example.auth.clone();
+    expected.window.smoke.clone_from(&example.window.smoke);
+    assert!(example.window.smoke.as_ref().is_some_and(|smoke| !smoke.is_required));
     assert_eq!(expected.auth.rules, []);
     assert!(example.refusal.hint.is_some());
     assert_eq!(example, expected);

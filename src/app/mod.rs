@@ -13,11 +13,11 @@ pub use error::AppError;
 
 use crate::{
     config::Config,
-    control::{Operator, OperatorParts},
-    fleet::{Entrance, Order, PidLog, ServerKnowledge, StateFile, Switch},
+    control::{Operator, OperatorParts, WindowParts},
+    fleet::{Entrance, Order, PidLog, Records, ServerKnowledge, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
-    monitor::Monitor,
+    monitor::{Monitor, Principal},
     net::{Keeper, Shared, Upstream},
     observe::{Audit, LabelBook, Watch, WorkerCounters, Writers},
     tls::Doorway,
@@ -74,6 +74,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let store = StateFile::open(&config.state_dir)?;
     let state_durable = is_durable(store.folder());
     let (state, start_fault) = load_state(&store, start)?;
+    let records = Records::open(&store)?;
     // Sockets are made before any other thread is there: the mode of a file is set by a mask of the process.
     let opened = doors::open_doors(&config).await?;
     let control = doors::bind_control(&config.control)?;
@@ -82,6 +83,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let pids = open_pids(&store, &server)?;
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
+    let window = window_parts(&config, records, &opened)?;
     let writers = Arc::new(Writers::new(now(), config.audit_sql));
     let Peers { upstream, keeper, doorway } = Peers::read(&config)?;
     let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
@@ -102,6 +104,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         server: Arc::clone(&server),
         monitor: monitor(&config)?,
         expect: config.expect.clone(),
+        window,
     }));
     let shared = Shared {
         config: Arc::clone(&config),
@@ -155,6 +158,16 @@ fn open_pids(store: &StateFile, server: &ServerKnowledge) -> Result<Arc<PidLog>,
     }
     server.set_orphans(orphans);
     Ok(Arc::new(pids))
+}
+
+/// Nothing is connected yet.
+fn window_parts(config: &Config, records: Records, opened: &doors::Doors) -> Result<WindowParts, AppError> {
+    let settings = config.window.clone();
+    let conninfo = settings.smoke.as_ref().map(|smoke| smoke.conninfo.clone()).or(config.monitor.clone());
+    let new = |info| Principal::new(info, "frostgate smoke", config.limits.connect_timeout);
+    let principal = conninfo.map(new).transpose()?;
+    let maintenance = opened.maintenance.as_ref().map(Door::name);
+    Ok(WindowParts { settings, records, principal, maintenance })
 }
 
 /// Nothing is connected yet.

@@ -28,6 +28,7 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
                     allow_unfenced: true,
                     require_quiet: false,
                     scope: Vec::new(),
+                    skip_hooks: true,
                 };
                 if let Err(error) = operator.freeze(call).await {
                     tracing::error!(%error, "SIGUSR1");

@@ -1,10 +1,16 @@
 //! What can be typed. Flags beat the environment, which beats the file.
 
-use crate::{
-    control::{OnTimeout, RunningReads, Stragglers},
-    freeze::Phase,
+pub use super::{
+    verb_args::{
+        FreezeArgs, OnTimeoutArg, PhaseArg, Reach, RefusedArgs, RunningReadsArg, StatusArgs, StragglersArg,
+        ThawArgs, VerifyArgs, WhomArgs,
+    },
+    window_args::{
+        ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs, PlainArgs, RehearseArgs, ReopenArgs,
+        ReportArgs, WindowArgs, WritersArgs,
+    },
 };
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
 
 /// A PostgreSQL proxy that can be frozen: reads go on, every write is refused, and it can show who tried.
@@ -31,6 +37,20 @@ pub enum Command {
     Refused(RefusedArgs),
     /// Look whether the server itself is quiet, and who goes round the proxy.
     Verify(VerifyArgs),
+    /// Run a whole maintenance window around a command: look, freeze, run it, try, thaw.
+    Window(Box<WindowArgs>),
+    /// Tell what a freeze would meet: open transactions, locks, slots, job queues.
+    Preflight(PlainArgs),
+    /// Tell what a freeze would refuse, without refusing anything.
+    Rehearse(RehearseArgs),
+    /// Log in as the smoke test's principal, read, and write what is rolled back.
+    Smoke(PlainArgs),
+    /// Thaw step by step, by the plan in the configuration.
+    Reopen(ReopenArgs),
+    /// List past windows.
+    History(PlainArgs),
+    /// Tell of a window: who, why, when, who was refused, what happened.
+    Report(ReportArgs),
     /// Say who may write while frozen, or who may not even read.
     #[command(subcommand)]
     Except(ExceptCommand),
@@ -105,268 +125,6 @@ pub struct DoctorArgs {
     /// The user's password, to try whether it opens the door.
     #[arg(long, env = "PGPASSWORD", hide_env_values = true)]
     pub password: Option<String>,
-}
-
-/// How a running proxy is reached.
-#[derive(Debug, Clone, Args)]
-pub struct Reach {
-    /// The proxy's control socket. Default: control.sock in the default state directory.
-    #[arg(long, env = "FROSTGATE_CONTROL", value_name = "SOCKET")]
-    pub control: Option<PathBuf>,
-    /// Answer as JSON.
-    #[arg(long)]
-    pub json: bool,
-}
-
-/// Whom a verb is for. A name may end with *.
-#[derive(Debug, Clone, Default, Args)]
-pub struct WhomArgs {
-    /// Only clients that log in as this role.
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// Only clients of this database.
-    #[arg(long, value_name = "NAME")]
-    pub database: Option<String>,
-    /// Only clients that give themselves this name, which anybody can.
-    #[arg(long, value_name = "NAME")]
-    pub application: Option<String>,
-    /// Only clients from there: 10.0.0.0/8, 10.1.2.3, or local for Unix sockets.
-    #[arg(long, value_name = "NETWORK")]
-    pub network: Option<String>,
-}
-
-/// `except`.
-#[derive(Debug, Subcommand)]
-pub enum ExceptCommand {
-    /// Let some write while frozen, until the thaw.
-    Add(ExceptAddArgs),
-    /// Let them write no more.
-    Remove(ExceptRemoveArgs),
-}
-
-/// `except add`.
-#[derive(Debug, Args)]
-pub struct ExceptAddArgs {
-    /// Why.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-    /// Whom it is for.
-    #[command(flatten)]
-    pub whom: WhomArgs,
-    /// Deny them everything while frozen, reads too, in place of letting them write.
-    #[arg(long)]
-    pub deny: bool,
-    /// By which it is spoken of. Default: e1, e2 …
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Whose it is.
-    #[arg(long, value_name = "WHO")]
-    pub owner: Option<String>,
-    /// When it ends by itself: 45m, 02:30 or RFC 3339.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// Who asks. Default: the user who runs this.
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `except remove`.
-#[derive(Debug, Args)]
-pub struct ExceptRemoveArgs {
-    /// Its name.
-    pub name: String,
-    /// Who asks. Default: the user who runs this.
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `exceptions`.
-#[derive(Debug, Args)]
-pub struct ExceptionsArgs {
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `freeze`.
-#[derive(Debug, Args)]
-pub struct FreezeArgs {
-    /// Why: every refused client reads it.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: String,
-    /// Who freezes. Default: the user who runs this.
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// When it should be over: 45m, 02:30 or RFC 3339. It never thaws by itself; it alerts.
-    #[arg(long, value_name = "TIME")]
-    pub until: Option<String>,
-    /// After this, what has not ended is a straggler.
-    #[arg(long, default_value = "30s", value_name = "TIME")]
-    pub drain_timeout: String,
-    /// What becomes of transactions that wrote and have not ended in time.
-    #[arg(long, value_enum, default_value = "keep")]
-    pub stragglers: StragglersArg,
-    /// What becomes of reads that began before the fence and have not ended in time.
-    #[arg(long, value_enum, default_value = "wait")]
-    pub running_reads: RunningReadsArg,
-    /// What becomes of the freeze when the drain is not over in time.
-    #[arg(long, value_enum, default_value = "stay")]
-    pub on_timeout: OnTimeoutArg,
-    /// Freeze although a pooler behind the proxy leaves no room for the fence.
-    #[arg(long)]
-    pub allow_unfenced: bool,
-    /// End with 7 if the server is not quiet once it is frozen, and with 4 at once if no monitor could tell.
-    #[arg(long, conflicts_with = "no_wait")]
-    pub require_quiet: bool,
-    /// Shut the gate, and do not wait for the drain.
-    #[arg(long)]
-    pub no_wait: bool,
-    /// Whom it shall reach. Default: everybody.
-    #[command(flatten)]
-    pub whom: WhomArgs,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `--stragglers`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum StragglersArg {
-    Keep,
-    Rollback,
-}
-
-impl From<StragglersArg> for Stragglers {
-    fn from(arg: StragglersArg) -> Self {
-        match arg {
-            StragglersArg::Keep => Self::Keep,
-            StragglersArg::Rollback => Self::Rollback,
-        }
-    }
-}
-
-/// `--running-reads`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum RunningReadsArg {
-    Wait,
-    Cancel,
-}
-
-impl From<RunningReadsArg> for RunningReads {
-    fn from(arg: RunningReadsArg) -> Self {
-        match arg {
-            RunningReadsArg::Wait => Self::Wait,
-            RunningReadsArg::Cancel => Self::Cancel,
-        }
-    }
-}
-
-/// `--on-timeout`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum OnTimeoutArg {
-    Stay,
-    Thaw,
-}
-
-impl From<OnTimeoutArg> for OnTimeout {
-    fn from(arg: OnTimeoutArg) -> Self {
-        match arg {
-            OnTimeoutArg::Stay => Self::Stay,
-            OnTimeoutArg::Thaw => Self::Thaw,
-        }
-    }
-}
-
-/// `thaw`.
-#[derive(Debug, Args)]
-pub struct ThawArgs {
-    /// Why, for the audit.
-    #[arg(long, value_name = "TEXT")]
-    pub reason: Option<String>,
-    /// Thaw although the server is another one than it was at the freeze.
-    #[arg(long)]
-    pub accept_new_server: bool,
-    /// Who thaws. Default: the user who runs this.
-    #[arg(long, value_name = "WHO")]
-    pub by: Option<String>,
-    /// Whom it is for. Default: everybody.
-    #[command(flatten)]
-    pub whom: WhomArgs,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `verify`.
-#[derive(Debug, Args)]
-pub struct VerifyArgs {
-    /// For how long to watch.
-    #[arg(long = "for", default_value = "10s", value_name = "TIME")]
-    pub length: String,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `status`.
-#[derive(Debug, Args)]
-pub struct StatusArgs {
-    /// Go on telling.
-    #[arg(long)]
-    pub watch: bool,
-    /// Say nothing; exit 0 if this is the state, else 1.
-    #[arg(long, value_enum, value_name = "STATE")]
-    pub is: Option<PhaseArg>,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `--is`.
-#[derive(Debug, Clone, Copy, ValueEnum)]
-#[expect(missing_docs, reason = "the contract's words")]
-pub enum PhaseArg {
-    Open,
-    Draining,
-    Frozen,
-}
-
-impl From<PhaseArg> for Phase {
-    fn from(arg: PhaseArg) -> Self {
-        match arg {
-            PhaseArg::Open => Self::Open,
-            PhaseArg::Draining => Self::Draining,
-            PhaseArg::Frozen => Self::Frozen,
-        }
-    }
-}
-
-/// `refused`.
-#[derive(Debug, Args)]
-pub struct RefusedArgs {
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `writers`.
-#[derive(Debug, Args)]
-pub struct WritersArgs {
-    /// Only who has written since: 45m (ago), 02:30 or RFC 3339. Default: the proxy's start.
-    #[arg(long, value_name = "TIME")]
-    pub since: Option<String>,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
 }
 
 /// `explain`.

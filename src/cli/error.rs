@@ -23,6 +23,8 @@ pub enum Exit {
     NotQuiet = 7,
     /// Interrupted; the state is as it was told.
     Interrupted = 130,
+    /// As the command that was run ended.
+    Child(u8) = 255,
 }
 
 impl Exit {
@@ -37,6 +39,7 @@ impl Exit {
             Self::Unreachable => 5,
             Self::NotQuiet => 7,
             Self::Interrupted => 130,
+            Self::Child(code) => code,
         }
     }
 

@@ -46,6 +46,7 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
         allow_unfenced: args.allow_unfenced,
         require_quiet: args.require_quiet,
         scope: whom(&args.whom)?.into_iter().collect(),
+        skip_hooks: args.skip_hooks,
     };
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {
@@ -187,6 +188,7 @@ pub async fn thaw(args: ThawArgs, caller: &Caller) -> Result<Exit, CliError> {
         by,
         accept_new_server: args.accept_new_server,
         whom: whom(&args.whom)?,
+        skip_smoke: args.skip_smoke,
     };
     let reply: VerbReply = client.post("/v1/thaw", &call).await?;
     let told = match (reply.state, reply.changed) {

@@ -11,6 +11,7 @@ mod rules;
 mod settings;
 mod tls;
 mod values;
+mod window;
 
 pub use auth::{AuthMethod, AuthQuery, AuthRule, AuthSettings};
 pub use conninfo::{Conninfo, Host, SslMode};
@@ -20,3 +21,4 @@ pub use raw::{Overrides, RawConfig};
 pub use settings::{Config, DEFAULT_HTTP, DEFAULT_LISTEN, Limits, RefusalTexts};
 pub use tls::{ClientCertificate, TlsPolicy, TlsSettings, TlsVersion};
 pub use values::{Address, parse_duration};
+pub use window::{Hooks, Smoke, Stage, WindowSettings};

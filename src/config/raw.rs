@@ -51,6 +51,46 @@ pub struct RawConfig {
     pub(super) exceptions: Vec<RawRule>,
     #[serde(default)]
     pub(super) deny: Vec<RawRule>,
+    #[serde(default)]
+    pub(super) hooks: RawHooks,
+    #[serde(default)]
+    pub(super) smoke: RawSmoke,
+    #[serde(default)]
+    pub(super) reopen: Vec<RawStage>,
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHooks {
+    pub(super) before_freeze: Option<OneOrMany>,
+    pub(super) after_freeze: Option<OneOrMany>,
+    pub(super) after_thaw: Option<OneOrMany>,
+    pub(super) timeout_ms: Option<u64>,
+}
+
+/// `[smoke]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSmoke {
+    pub(super) conninfo: Option<String>,
+    pub(super) read: Option<String>,
+    pub(super) write: Option<String>,
+    pub(super) required: Option<bool>,
+}
+
+/// `[[reopen]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawStage {
+    pub(super) name: String,
+    pub(super) user: Option<String>,
+    pub(super) database: Option<String>,
+    pub(super) application: Option<String>,
+    pub(super) network: Option<Network>,
+    pub(super) dwell_ms: Option<u64>,
+    pub(super) max_refused: Option<u64>,
+    pub(super) max_server_errors: Option<u64>,
 }
 
 /// `[[exceptions]]`, `[[deny]]`

@@ -10,6 +10,7 @@ use super::{
     rules::rules,
     tls::TlsSettings,
     values::Address,
+    window::WindowSettings,
 };
 use crate::matching::Rule;
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
@@ -61,6 +62,8 @@ pub struct Config {
     pub audit_sql: bool,
     /// Who may write while frozen, and who may not even read.
     pub rules: Vec<Rule>,
+    /// Hooks, the smoke test, the stages of a reopening.
+    pub window: WindowSettings,
 }
 
 /// How much, how long.
@@ -129,6 +132,7 @@ impl Config {
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
         let rules = rules(raw.exceptions, raw.deny, |fault| faults.push(fault));
+        let window = WindowSettings::check(raw.hooks, raw.smoke, raw.reopen, |fault| faults.push(fault));
         let refusal =
             refusal(raw.refusal).map_err(|problem| faults.push(Fault::new("refusal.sqlstate", problem)));
         let read = (upstream, monitor, expect, refusal, faults.is_empty());
@@ -155,6 +159,7 @@ impl Config {
             audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),
             rules,
+            window,
         })
     }
 }

@@ -32,6 +32,9 @@ pub struct FreezeCall {
     /// Whom it shall reach; none: everybody.
     #[serde(default)]
     pub scope: Vec<Match>,
+    /// Do not run the commands that must succeed before.
+    #[serde(default)]
+    pub skip_hooks: bool,
 }
 
 /// How a drain is waited for.
@@ -112,6 +115,47 @@ pub struct ThawCall {
     /// Whom it is for; none: everybody.
     #[serde(default)]
     pub whom: Option<Match>,
+    /// Thaw although no smoke test has passed; needs a reason.
+    #[serde(default)]
+    pub skip_smoke: bool,
+}
+
+/// `reopen`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReopenCall {
+    /// Why, for the audit.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// Who asks.
+    #[serde(default)]
+    pub by: String,
+    /// As for `thaw`.
+    #[serde(default)]
+    pub accept_new_server: bool,
+    /// As for `thaw`.
+    #[serde(default)]
+    pub skip_smoke: bool,
+}
+
+/// One thing that a freeze would meet.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreflightFinding {
+    /// `info`, `warn`, or `stop`: a window does not begin.
+    pub weight: String,
+    /// What it is about.
+    pub topic: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// What `preflight` answers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PreflightReply {
+    /// Whether nothing says stop.
+    pub may_begin: bool,
+    /// All findings, the heaviest first.
+    pub findings: Vec<PreflightFinding>,
 }
 
 /// `except add`.

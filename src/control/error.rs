@@ -69,6 +69,37 @@ pub enum ControlError {
         /// The name.
         name: String,
     },
+    /// A command that must succeed before a freeze did not.
+    #[error("not frozen: the command {command:?} {ended}{output}")]
+    Hook {
+        /// The command.
+        command: String,
+        /// How it ended.
+        ended: String,
+        /// What it wrote, behind a colon.
+        output: String,
+    },
+    /// The configuration asks for a smoke test before a thaw.
+    #[error(
+        "no smoke test has passed in this freeze, and the configuration asks for one: frostgate smoke, or thaw with \
+         --skip-smoke --reason"
+    )]
+    SmokeNeeded,
+    /// There is no smoke test.
+    #[error("no smoke test is configured: [smoke] in the proxy's file")]
+    NoSmoke,
+    /// There is nobody to look before a freeze.
+    #[error("nobody can look: the proxy has neither a monitor nor a [smoke] conninfo")]
+    NobodyLooks,
+    /// There is no plan to reopen by.
+    #[error("no stages are configured: [[reopen]] in the proxy's file; frostgate thaw opens for everybody")]
+    NoStages,
+    /// There is nothing to reopen.
+    #[error("nothing is frozen")]
+    NotFrozen,
+    /// A reopening is under way.
+    #[error("a reopening is under way already")]
+    Reopening,
     /// A freeze is limited, or thawed, by too many matches.
     #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]
     ScopeTooLarge,
@@ -97,6 +128,9 @@ impl ControlError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Words { .. } | Self::Rule { .. } | Self::NoSuchRule { .. } | Self::ScopeTooLarge => 2,
+            Self::NoSmoke | Self::NobodyLooks | Self::NoStages => 2,
+            Self::NotFrozen | Self::Reopening => 1,
+            Self::Hook { .. } | Self::SmokeNeeded => 4,
             Self::ExemptTransactionOpen { .. }
             | Self::Unfenced
             | Self::NoMonitor

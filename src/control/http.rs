@@ -2,7 +2,7 @@
 //! which only tells.
 
 use super::{
-    command::{ExceptCall, FreezeCall, ThawCall, UnexceptCall, VerifyCall},
+    command::{ExceptCall, FreezeCall, ReopenCall, ThawCall, UnexceptCall, VerifyCall},
     error::{ControlError, with_sources},
     operator::Operator,
     page,
@@ -49,6 +49,12 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
         .route("/v1/writers", get(writers))
         .route("/v1/exceptions", get(exceptions))
         .route("/v1/except", post(except))
+        .route("/v1/reopen", post(reopen).get(reopening))
+        .route("/v1/smoke", post(smoke))
+        .route("/v1/preflight", post(preflight))
+        .route("/v1/window", get(window))
+        .route("/v1/history", get(history))
+        .route("/v1/report", get(report))
         .route("/v1/unexcept", post(unexcept))
         .with_state(Arc::clone(&operator));
     public_routes(operator).merge(verbs)
@@ -131,6 +137,44 @@ async fn except(State(operator): Shared, Json(call): Json<ExceptCall>) -> Respon
 
 async fn unexcept(State(operator): Shared, Json(call): Json<UnexceptCall>) -> Response {
     answer(operator.unexcept(call).await)
+}
+
+async fn reopen(State(operator): Shared, Json(call): Json<ReopenCall>) -> Response {
+    answer(operator.reopen(call).await)
+}
+
+async fn reopening(State(operator): Shared) -> Response {
+    Json(operator.reopening()).into_response()
+}
+
+async fn smoke(State(operator): Shared) -> Response {
+    answer(operator.smoke().await)
+}
+
+async fn preflight(State(operator): Shared) -> Response {
+    answer(operator.preflight().await)
+}
+
+async fn window(State(operator): Shared) -> Response {
+    Json(operator.window_plan()).into_response()
+}
+
+async fn history(State(operator): Shared) -> Response {
+    Json(operator.history()).into_response()
+}
+
+/// Which window; none: the newest.
+#[derive(Debug, Deserialize)]
+struct Which {
+    number: Option<u64>,
+}
+
+async fn report(State(operator): Shared, Query(Which { number }): Query<Which>) -> Response {
+    if let Some(report) = operator.report_of(number) {
+        return Json(report).into_response();
+    }
+    let text = number.map_or_else(|| "no window has been yet".into(), |n| format!("there is no window {n}"));
+    (StatusCode::NOT_FOUND, Json(json!({ "error": text, "exit": 1 }))).into_response()
 }
 
 /// Whose last write is not older.

@@ -5,22 +5,35 @@ mod command;
 mod drain;
 mod error;
 mod evidence;
+mod hooks;
 mod http;
+mod keeping;
+mod markdown;
 mod operator;
 mod page;
+mod preflight;
+mod record;
+mod reopen;
 mod rules;
+mod smoke;
 mod status;
 mod telling;
+mod told;
 mod verbs;
 mod verify;
 mod waiter;
+mod window;
 mod writing;
 
 pub use command::{
-    DrainOptions, ExceptCall, ExceptionsReply, FreezeCall, OnTimeout, RefusedReply, RuleTold, RunningReads,
-    Stragglers, ThawCall, UnexceptCall, VerbReply, VerifyCall,
+    DrainOptions, ExceptCall, ExceptionsReply, FreezeCall, OnTimeout, PreflightFinding, PreflightReply,
+    RefusedReply, ReopenCall, RuleTold, RunningReads, Stragglers, ThawCall, UnexceptCall, VerbReply,
+    VerifyCall,
 };
 pub use error::ControlError;
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
 pub use operator::{AuditSink, Clock, Operator, OperatorParts};
+pub use record::{RefusedInWindow, WindowLine, WindowRecord};
 pub use status::{CheckTold, HoldsUp, Status};
+pub use told::{HookTold, Occasion, ReopenPhase, ReopenTold, SmokeTold};
+pub use window::{WindowParts, WindowPlan};

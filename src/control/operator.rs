@@ -5,6 +5,8 @@ use super::{
     drain::{Drain, Latch},
     error::ControlError,
     evidence::Evidence,
+    told::Occasion,
+    window::{Window, WindowParts},
 };
 use crate::{
     config::Expectation,
@@ -63,6 +65,8 @@ pub struct OperatorParts {
     pub monitor: Option<Arc<Monitor>>,
     /// Who may go round the proxy.
     pub expect: Vec<Expectation>,
+    /// What belongs to a window.
+    pub window: WindowParts,
 }
 
 /// See the module's text.
@@ -88,6 +92,7 @@ pub struct Operator {
     pub(super) monitor: Option<Arc<Monitor>>,
     pub(super) expect: Vec<Expectation>,
     pub(super) evidence: Mutex<Evidence>,
+    pub(super) window: Window,
     /// When this process began.
     pub(super) started: Timestamp,
 }
@@ -131,6 +136,7 @@ impl Operator {
             monitor: parts.monitor,
             expect: parts.expect,
             evidence: Mutex::new(Evidence::default()),
+            window: Window::new(parts.window),
             started: (parts.clock)(),
         }
     }
@@ -156,12 +162,13 @@ impl Operator {
     pub fn resume(self: &Arc<Self>) {
         let state = self.switch.state();
         if state.freeze.is_some() {
+            self.begin_record(&state, Vec::new());
             self.begin_drain(DrainOptions::default(), state.epoch);
         }
     }
 
     /// Looks whether the drain has come further, and says so if it has.
-    pub(super) async fn latch(&self, epoch: Epoch) -> Result<Latch, ControlError> {
+    pub(super) async fn latch(self: &Arc<Self>, epoch: Epoch) -> Result<Latch, ControlError> {
         let _one_at_a_time = self.verbs.lock().await;
         let (gate, state) = (self.switch.gate(), self.switch.state());
         if gate.epoch != epoch {
@@ -187,6 +194,9 @@ impl Operator {
         lock(&self.health).drain_duration = taken;
         self.switch.publish(state, Phase::Frozen);
         self.tell("frozen", json!({ "epoch": epoch, "after_ms": taken.map(|t| t.as_millis()) }));
+        if self.note_frozen() {
+            self.spawn_hooks(Occasion::AfterFreeze);
+        }
         Ok(Latch::Frozen)
     }
 
@@ -265,7 +275,9 @@ impl Operator {
 
     /// Writes a line of the audit.
     pub fn tell(&self, event: &str, facts: serde_json::Value) {
-        (self.sink)(&line(self.now(), event, facts));
+        let line = line(self.now(), event, facts);
+        (self.sink)(&line);
+        self.window.note(&line);
     }
 
     /// The book of what was refused, for the task that fills it.

@@ -4,6 +4,7 @@ use super::{
     command::{DrainOptions, FreezeCall, ThawCall, VerbReply},
     error::ControlError,
     operator::{Operator, lock},
+    told::{HookTold, Occasion},
 };
 use crate::{
     freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, SCOPE_LIMIT, check_words},
@@ -28,6 +29,7 @@ impl Operator {
         if call.require_quiet {
             self.monitor()?;
         }
+        let hooks = self.before_freeze(&call).await?;
         let _one_at_a_time = self.verbs.lock().await;
         let FreezeCall { reason, by, until, drain: options, scope, .. } = call;
         let before = self.switch.state();
@@ -41,6 +43,9 @@ impl Operator {
             self.declared.store(0, Ordering::SeqCst);
         }
         self.switch.publish(state.clone(), phase);
+        if change == Change::Made {
+            self.begin_record(&state, hooks);
+        }
         self.tell(
             "freeze",
             json!({ "by": by, "reason": reason, "until": until, "epoch": epoch, "scope": told, "changed": change != Change::Already }),
@@ -53,14 +58,34 @@ impl Operator {
             Change::Already | Change::Narrowed => lock(&self.drain).set(options),
         }
         self.keep(&state, "shut")?;
+        self.save_record();
         Ok(self.reply(change))
+    }
+
+    /// What must succeed before the gate shuts; not asked of a second freeze.
+    async fn before_freeze(&self, call: &FreezeCall) -> Result<Vec<HookTold>, ControlError> {
+        if call.skip_hooks || self.switch.gate().is_shut() {
+            return Ok(Vec::new());
+        }
+        let words = [("FROSTGATE_REASON", call.reason.clone()), ("FROSTGATE_BY", call.by.clone())];
+        let told = self.run_hooks(Occasion::BeforeFreeze, &words).await;
+        if let Some(failed) = told.iter().find(|hook| !hook.is_good()) {
+            let ended = match failed.exit {
+                Some(code) => format!("ended with {code}"),
+                None => "did not end in time, or could not be run".into(),
+            };
+            let output = failed.output.trim();
+            let output = if output.is_empty() { String::new() } else { format!(": {output}") };
+            return Err(ControlError::Hook { command: failed.command.clone(), ended, output });
+        }
+        Ok(told)
     }
 
     /// Opens the gate, for everybody or for some. When this returns it is open, and the state is on disk.
     ///
     /// # Errors
     /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
-    pub async fn thaw(&self, call: ThawCall) -> Result<VerbReply, ControlError> {
+    pub async fn thaw(self: &Arc<Self>, call: ThawCall) -> Result<VerbReply, ControlError> {
         check_scope(call.whom.as_slice())?;
         self.find_out_server().await;
         let _one_at_a_time = self.verbs.lock().await;
@@ -71,6 +96,9 @@ impl Operator {
         };
         if change == Change::Already {
             return Ok(self.reply(change));
+        }
+        if self.lacks_smoke() && !(call.skip_smoke && call.reason.is_some()) {
+            return Err(ControlError::SmokeNeeded);
         }
         let open = self.census().exempt_in_transaction;
         if open > 0 && change == Change::Made {
@@ -83,10 +111,19 @@ impl Operator {
             return Err(ControlError::ScopeTooLarge);
         }
         let whom = call.whom.as_ref().map(ToString::to_string);
-        let facts = json!({ "by": call.by, "reason": call.reason, "epoch": state.epoch, "whom": whom });
+        let facts = json!({ "by": call.by, "reason": call.reason, "epoch": state.epoch, "whom": whom,
+            "skipped_smoke": self.lacks_smoke() });
         self.keep(&state, "shut")?;
+        // The operator's rules end with the freeze: what was made of them is kept before.
+        self.save_record();
         self.open(state, change);
         self.tell(if change == Change::Made { "thaw" } else { "thaw_some" }, facts);
+        if change == Change::Made {
+            self.end_record(&call.by, call.reason.as_deref());
+            self.spawn_hooks(Occasion::AfterThaw);
+        } else {
+            self.save_record();
+        }
         Ok(self.reply(change))
     }
 

@@ -266,7 +266,10 @@ impl Roster {
         lock(&self.recent).note(&mut processes);
         for record in lock(&self.sessions).values() {
             if let Some(key) = &record.identity.cancel_key {
-                processes.add(key.process_id, record.identity.entrance);
+                // For whom the freeze does not hold may write, wherever it came in.
+                let entrance =
+                    if record.report().is_spared { Entrance::Maintenance } else { record.identity.entrance };
+                processes.add(key.process_id, entrance);
             }
         }
         processes

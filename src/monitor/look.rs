@@ -146,7 +146,9 @@ fn permitted(answer: Result<Option<String>, MonitorError>) -> Result<Option<Stri
     }
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, MonitorError>>) -> Result<T, MonitorError> {
+pub(super) async fn within<T>(
+    work: impl Future<Output = Result<T, MonitorError>>,
+) -> Result<T, MonitorError> {
     let limit = ANSWER_LIMIT;
     timeout(limit, work).await.unwrap_or(Err(MonitorError::TooSlow { limit }))
 }

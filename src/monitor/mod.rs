@@ -3,7 +3,11 @@
 
 mod error;
 mod look;
+mod preflight;
+mod principal;
 mod queries;
 
 pub use error::MonitorError;
 pub use look::Monitor;
+pub use preflight::{Row, preflight};
+pub use principal::{Principal, ROWS_LIMIT, Sitting};

@@ -159,7 +159,7 @@ impl Relay {
             }
             let polled = self.poll(cx, &mut lent);
             if lent.tools.output.tally.is_marked {
-                self.count_excepted(&lent.tools.output.tally);
+                self.count_spared(&lent.tools.output.tally);
                 worker.counters.take(&mut lent.tools.output.tally);
             }
             self.publish();

@@ -49,8 +49,11 @@ impl Relay {
         matches!(self.ruling, Ruling::Denied(_)) && self.gate.is_shut()
     }
 
-    /// Counts for the exception that let them through.
-    pub(super) fn count_excepted(&self, tally: &Tally) {
+    /// Counts for the exception that let them through, and for the stage that opened.
+    pub(super) fn count_spared(&self, tally: &Tally) {
+        if !self.gate.is_shut() || matches!(self.ruling, Ruling::Spared) {
+            self.worker.counters.add_spared_errors(tally.errors);
+        }
         if let Ruling::Excepted(usage) = &self.ruling {
             let [_, _, _, writes @ ..] = tally.statements;
             let sum = |counts: &[u32]| counts.iter().map(|n| u64::from(*n)).sum();

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct WorkerCounters {
     statements: [AtomicU64; 8],
     exempt: AtomicU64,
+    spared_errors: AtomicU64,
 }
 
 impl WorkerCounters {
@@ -18,6 +19,16 @@ impl WorkerCounters {
         }
         add(&self.exempt, tally.exempt);
         *tally = Tally::default();
+    }
+
+    /// So many errors were given to a session that the freeze does not reach.
+    pub fn add_spared_errors(&self, errors: u32) {
+        add(&self.spared_errors, errors);
+    }
+
+    /// Errors that the server gave to sessions which the freeze did not reach.
+    pub fn spared_errors(&self) -> u64 {
+        self.spared_errors.load(Ordering::Relaxed)
     }
 
     /// Statements judged, by class.

@@ -289,6 +289,7 @@ impl Session {
     fn on_client_error(&mut self, error: ErrorFields<'_>, is_whole: bool, turn: &mut Turn<'_>) -> Fate {
         let is_ours = self.fence.holds_open_block() && !self.transaction.is_read_only_by_client();
         if !is_ours || !is_whole || error.sql_state() != Some(SqlState::READ_ONLY_SQL_TRANSACTION) {
+            turn.out.tally.count_error();
             return Fate::Forward;
         }
         let words = turn.words;

@@ -46,6 +46,8 @@ pub struct Tally {
     pub statements: [u32; 8],
     /// Those that an exempt session ran while the gate was shut, by class.
     pub exempt: u32,
+    /// Errors of the server that no fence brought.
+    pub errors: u32,
     /// Whether anything was counted.
     pub is_marked: bool,
 }
@@ -64,6 +66,11 @@ impl Tally {
             StatementClass::Unknown => &mut self.statements[7],
         };
         *at = at.saturating_add(1);
+    }
+
+    pub(super) fn count_error(&mut self) {
+        self.is_marked = true;
+        self.errors = self.errors.saturating_add(1);
     }
 
     pub(super) fn count_exempt(&mut self) {

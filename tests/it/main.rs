@@ -23,6 +23,7 @@ mod relay;
 mod support;
 mod tls;
 mod verbs;
+mod window;
 mod writers;
 
 use support::short as support_short;

@@ -59,7 +59,7 @@ impl Proxy {
 
     /// In a folder that holds a state already.
     pub(crate) fn in_folder(folder: TempDir, upstream: &str, more: &[&str]) -> Self {
-        let maintenance = folder.path().join("maintenance.sock");
+        let maintenance = folder.path().join(".s.PGSQL.1");
         let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
         let mut child = Command::new(binary())
             .args(["serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
@@ -154,12 +154,7 @@ impl Proxy {
 
     /// psql through the maintenance listener.
     pub(crate) fn psql_maintenance(&self, database: &str, arguments: &[&str]) -> Ran {
-        // libpq finds a socket by its folder and a port: a link with the name that it looks for.
         let folder = self.folder.path();
-        let link = folder.join(".s.PGSQL.1");
-        if !link.exists() {
-            std::os::unix::fs::symlink(&self.maintenance, &link).unwrap();
-        }
         psql(folder.to_str().unwrap(), 1, database, arguments)
     }
 

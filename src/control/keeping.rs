@@ -1,0 +1,123 @@
+//! Writing a window down as it goes, and reading past ones back.
+
+use super::{
+    markdown::markdown,
+    operator::{Operator, lock},
+    record::{WindowLine, WindowRecord},
+    told::{HookTold, Occasion},
+    window::{Current, WindowPlan},
+};
+use crate::{freeze::FreezeState, observe::Entry};
+use serde_json::json;
+use std::sync::Arc;
+
+/// By which kinds of refused statements are told apart, across restarts of the book.
+fn kind(entry: &Entry) -> String {
+    let Entry { user, database, application, client, fingerprint, command, .. } = entry;
+    [user, database, application, client.as_str(), fingerprint.as_str(), command].join("\0")
+}
+
+impl Operator {
+    /// A window begins, or goes on after a restart of the process.
+    pub(super) fn begin_record(&self, state: &FreezeState, hooks: Vec<HookTold>) {
+        let Some(freeze) = &state.freeze else { return };
+        let number = state.epoch.0;
+        let kept = self.window.records.read(number, "json");
+        let kept = kept.and_then(|text| serde_json::from_str::<WindowRecord>(&text).ok());
+        let kept = kept.filter(|record| record.ended_at.is_none());
+        let mut record = kept.unwrap_or_else(|| WindowRecord::begin(number, freeze));
+        for hook in hooks {
+            record.note_hook(hook);
+        }
+        let entries = self.audit().book().entries();
+        let before = entries.iter().map(|entry| (kind(entry), entry.count)).collect();
+        *lock(&self.window.current) = Some(Current { record, before });
+    }
+
+    /// The state is `frozen`. Tells whether it is for the first time in this window.
+    pub(super) fn note_frozen(&self) -> bool {
+        let now = self.now();
+        let mut is_first = false;
+        self.window.change(|record| {
+            is_first = record.frozen_at.is_none();
+            record.frozen_at.get_or_insert(now);
+        });
+        self.save_record();
+        is_first
+    }
+
+    /// The window is over.
+    pub(super) fn end_record(&self, by: &str, reason: Option<&str>) {
+        let now = self.now();
+        self.window.change(|record| {
+            record.ended_at = Some(now);
+            record.ended_by = Some(by.to_owned());
+            record.end_reason = reason.map(str::to_owned);
+        });
+        self.save_record();
+    }
+
+    /// Keeps what is known so far. What can't be kept is told, and tried again the next time.
+    pub(super) fn save_record(&self) {
+        let (entries, rules) = (self.audit().book().entries(), self.exceptions().exceptions);
+        let record = {
+            let mut current = lock(&self.window.current);
+            let Some(current) = &mut *current else { return };
+            let before = &current.before;
+            current.record.set_refusals(entries, |entry| before.get(&kind(entry)).copied().unwrap_or(0));
+            if !rules.is_empty() {
+                current.record.exceptions = rules;
+            }
+            current.record.clone()
+        };
+        let Ok(json) = serde_json::to_vec_pretty(&record) else { return };
+        let kept = self.window.records.save(&self.store, record.number, &json, &markdown(&record));
+        if let Err(error) = kept {
+            tracing::error!(%error, window = record.number, "the report could not be kept");
+        }
+    }
+
+    /// Runs the commands of that occasion in the background, and keeps what they came to.
+    pub(super) fn spawn_hooks(self: &Arc<Self>, occasion: Occasion) {
+        let operator = Arc::clone(self);
+        let number = self.switch.state().epoch.0;
+        // It ends within the hooks' time limits.
+        drop(tokio::spawn(async move {
+            let words = [("FROSTGATE_EPOCH", number.to_string())];
+            let told = operator.run_hooks(occasion, &words).await;
+            if told.is_empty() {
+                return;
+            }
+            operator.window.change(|record| told.into_iter().for_each(|hook| record.note_hook(hook)));
+            operator.save_record();
+        }));
+    }
+
+    /// What `window` must know.
+    pub fn window_plan(&self) -> WindowPlan {
+        let settings = &self.window.settings;
+        WindowPlan {
+            maintenance: self.window.maintenance.clone(),
+            has_smoke: settings.smoke.is_some(),
+            stages: settings.stages.iter().map(|stage| stage.name.clone()).collect(),
+        }
+    }
+
+    /// Past windows, and the one that is under way, the newest first.
+    pub fn history(&self) -> Vec<WindowLine> {
+        self.save_record();
+        let read = |number| self.window.records.read(number, "json");
+        let lines = self.window.records.numbers().into_iter().rev().filter_map(read);
+        lines.filter_map(|text| Some(serde_json::from_str::<WindowRecord>(&text).ok()?.line())).collect()
+    }
+
+    /// A window's report: the newest one if no number is given. As JSON and as Markdown.
+    pub fn report_of(&self, number: Option<u64>) -> Option<serde_json::Value> {
+        self.save_record();
+        let number = number.or_else(|| self.window.records.numbers().last().copied())?;
+        let record = self.window.records.read(number, "json")?;
+        let record: serde_json::Value = serde_json::from_str(&record).ok()?;
+        let markdown = self.window.records.read(number, "md")?;
+        Some(json!({ "number": number, "record": record, "markdown": markdown }))
+    }
+}

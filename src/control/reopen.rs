@@ -1,0 +1,175 @@
+//! Thawing step by step: each stage opens for some, is watched for its time, and where too much is refused or fails,
+//! all are frozen again.
+
+use super::{
+    command::{DrainOptions, FreezeCall, ReopenCall, ThawCall},
+    error::{ControlError, with_sources},
+    operator::{Operator, lock},
+    told::{ReopenPhase, ReopenTold},
+};
+use crate::{config::Stage, freeze::Epoch};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+
+/// How often a stage is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Why a stage ended.
+enum StageEnd {
+    Passed,
+    Failed(String),
+    Overtaken,
+}
+
+impl Operator {
+    /// Begins to reopen by the plan in the configuration; it goes on by itself.
+    ///
+    /// # Errors
+    /// There is no plan, nothing is frozen, or the first stage could not be opened.
+    pub async fn reopen(self: &Arc<Self>, call: ReopenCall) -> Result<ReopenTold, ControlError> {
+        let stages = self.window.settings.stages.clone();
+        let Some(first) = stages.first() else { return Err(ControlError::NoStages) };
+        if self.switch.state().freeze.is_none() {
+            return Err(ControlError::NotFrozen);
+        }
+        let told = ReopenTold {
+            phase: ReopenPhase::Running,
+            stage: first.name.clone(),
+            passed: 0,
+            stages: stages.len(),
+            problem: None,
+        };
+        {
+            let mut reopening = lock(&self.window.reopening);
+            if reopening.as_ref().is_some_and(|held| held.phase == ReopenPhase::Running) {
+                return Err(ControlError::Reopening);
+            }
+            *reopening = Some(told.clone());
+        }
+        if let Err(error) = self.open_stage(first, &call).await {
+            self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
+            return Err(error);
+        }
+        let operator = Arc::clone(self);
+        // It ends with its last stage, or when another verb comes between.
+        drop(tokio::spawn(async move { operator.go_on(stages, call).await }));
+        Ok(told)
+    }
+
+    /// How far it has come.
+    pub fn reopening(&self) -> Option<ReopenTold> {
+        lock(&self.window.reopening).clone()
+    }
+
+    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall) {
+        for (at, stage) in stages.iter().enumerate() {
+            if at > 0 {
+                if let Some(told) = &mut *lock(&self.window.reopening) {
+                    (told.stage, told.passed) = (stage.name.clone(), at);
+                }
+                if let Err(error) = self.open_stage(stage, &call).await {
+                    return self.fail(stage, with_sources(&error)).await;
+                }
+            }
+            match self.watch_stage(stage).await {
+                StageEnd::Passed => self.tell("stage_passed", json!({ "stage": stage.name })),
+                StageEnd::Overtaken => return self.end_reopening(ReopenPhase::Overtaken, None),
+                StageEnd::Failed(problem) => return self.fail(stage, problem).await,
+            }
+        }
+        if self.switch.state().freeze.is_some()
+            && let Err(error) = self.thaw(thaw_call(&call, None)).await
+        {
+            return self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
+        }
+        if let Some(told) = &mut *lock(&self.window.reopening) {
+            told.passed = told.stages;
+        }
+        self.end_reopening(ReopenPhase::Done, None);
+    }
+
+    async fn open_stage(self: &Arc<Self>, stage: &Stage, call: &ReopenCall) -> Result<(), ControlError> {
+        self.tell("stage_opened", json!({ "stage": stage.name, "by": call.by }));
+        self.thaw(thaw_call(call, Some(stage))).await.map(drop)
+    }
+
+    /// Watches for the stage's time. What others do in between ends it.
+    async fn watch_stage(&self, stage: &Stage) -> StageEnd {
+        let (refused, errors, begun) = (self.labels.total(), self.spared_errors(), self.now());
+        let (epoch, edition) = self.moment();
+        loop {
+            if self.moment() != (epoch, edition) {
+                return StageEnd::Overtaken;
+            }
+            let too_many = |what: &str, count: u64, limit: Option<u64>| {
+                let limit = limit.filter(|limit| count > *limit)?;
+                Some(format!("{count} {what}, the limit is {limit}"))
+            };
+            let refusals = self.labels.total().saturating_sub(refused);
+            let failures = self.spared_errors().saturating_sub(errors);
+            let problem = too_many("refusals", refusals, stage.max_refused)
+                .or_else(|| too_many("server errors", failures, stage.max_server_errors));
+            if let Some(problem) = problem {
+                return StageEnd::Failed(problem);
+            }
+            if self.now().duration_since(begun).unsigned_abs() >= stage.dwell {
+                return StageEnd::Passed;
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// What another verb changes: the epoch, and who is thawed.
+    fn moment(&self) -> (Epoch, usize) {
+        let state = self.switch.state();
+        (state.epoch, state.freeze.as_ref().map_or(usize::MAX, |freeze| freeze.thawed.len()))
+    }
+
+    /// Errors that the server gave to sessions which are open again, or never were frozen.
+    fn spared_errors(&self) -> u64 {
+        self.counters.iter().map(|counters| counters.spared_errors()).sum()
+    }
+
+    async fn fail(self: &Arc<Self>, stage: &Stage, problem: String) {
+        let (reason, scope) = match &self.switch.state().freeze {
+            Some(freeze) => (freeze.reason.clone(), freeze.scope.clone()),
+            None => (format!("the reopening failed at stage {}", stage.name), Vec::new()),
+        };
+        self.tell("stage_failed", json!({ "stage": stage.name, "problem": problem }));
+        let call = FreezeCall {
+            reason,
+            by: "frostgate".into(),
+            until: None,
+            drain: DrainOptions::default(),
+            allow_unfenced: true,
+            require_quiet: false,
+            scope,
+            skip_hooks: true,
+        };
+        let frozen = self.freeze(call).await;
+        let problem = match frozen {
+            Ok(_) => format!("stage {}: {problem}", stage.name),
+            Err(error) => format!("stage {}: {problem}; {}", stage.name, with_sources(&error)),
+        };
+        self.end_reopening(ReopenPhase::Failed, Some(problem));
+    }
+
+    fn end_reopening(&self, phase: ReopenPhase, problem: Option<String>) {
+        if let Some(told) = &mut *lock(&self.window.reopening) {
+            (told.phase, told.problem) = (phase, problem);
+        }
+        self.tell("reopen", json!({ "outcome": phase }));
+        self.save_record();
+    }
+}
+
+fn thaw_call(call: &ReopenCall, stage: Option<&Stage>) -> ThawCall {
+    ThawCall {
+        reason: call.reason.clone(),
+        by: call.by.clone(),
+        accept_new_server: call.accept_new_server,
+        whom: stage.and_then(|stage| stage.who.clone()),
+        skip_smoke: call.skip_smoke,
+    }
+}

@@ -1,0 +1,82 @@
+//! The window that is open, or rather shut: its record as it goes, and what belongs to it.
+
+use super::{record::WindowRecord, told::ReopenTold};
+use crate::{config::WindowSettings, fleet::Records, freeze::Epoch, monitor::Principal};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// What `window` must know to run a child.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct WindowPlan {
+    /// Where the maintenance listener is.
+    pub maintenance: Option<String>,
+    /// Whether there is a smoke test.
+    pub has_smoke: bool,
+    /// The stages of a reopening, by name.
+    pub stages: Vec<String>,
+}
+
+/// What an operator needs for windows.
+#[derive(Debug)]
+pub struct WindowParts {
+    /// Hooks, smoke, stages.
+    pub settings: WindowSettings,
+    /// Past windows.
+    pub records: Records,
+    /// Who makes the smoke test.
+    pub principal: Option<Principal>,
+    /// Where the maintenance listener is.
+    pub maintenance: Option<String>,
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub(super) struct Window {
+    pub(super) settings: WindowSettings,
+    pub(super) principal: Option<Principal>,
+    pub(super) reopening: Mutex<Option<ReopenTold>>,
+    /// The epoch in which a smoke test has passed last.
+    pub(super) smoked: Mutex<Option<Epoch>>,
+    pub(super) records: Records,
+    pub(super) maintenance: Option<String>,
+    pub(super) current: Mutex<Option<Current>>,
+}
+
+#[derive(Debug)]
+pub(super) struct Current {
+    pub(super) record: WindowRecord,
+    /// How often each kind had been refused when it began.
+    pub(super) before: HashMap<String, u64>,
+}
+
+impl Window {
+    pub(super) fn new(parts: WindowParts) -> Self {
+        let WindowParts { settings, records, principal, maintenance } = parts;
+        Self {
+            settings,
+            principal,
+            reopening: Mutex::default(),
+            smoked: Mutex::default(),
+            records,
+            maintenance,
+            current: Mutex::default(),
+        }
+    }
+
+    /// A line of the audit, as it was written.
+    pub(super) fn note(&self, line: &str) {
+        self.change(|record| record.note(line));
+    }
+
+    /// Changes the record, if there is one.
+    pub(super) fn change(&self, change: impl FnOnce(&mut WindowRecord)) {
+        // A record is whole even if a holder panicked.
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(current) = &mut *current {
+            change(&mut current.record);
+        }
+    }
+}
