@@ -23,7 +23,7 @@ use tokio::time::{interval, timeout};
 
 /// A cancel request waits for the end of a question of the proxy's own: looked at so often, and so many times.
 const LOOK_WHILE_ASKING: Duration = Duration::from_millis(5);
-const LOOKS_WHILE_ASKING: u32 = 400;
+const LOOKS_WHILE_ASKING: u32 = 6_000;
 
 /// A connection as it was accepted.
 #[derive(Debug)]

@@ -236,7 +236,8 @@ impl Roster {
         let record = Arc::new(SessionRecord {
             identity,
             application: Mutex::new(application.into()),
-            report: AtomicU64::new(0),
+            // The first words of a session may be the proxy's.
+            report: AtomicU64::new(Report { is_asking: true, ..Report::default() }.pack()),
             transaction_since: AtomicU64::new(0),
             last_command: Mutex::new(""),
             order: AtomicU8::new(0),

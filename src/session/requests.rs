@@ -12,7 +12,7 @@ use super::{
 use crate::{
     sql::{self, Classification, Effects, FunctionArgument, StatementClass, Verdict},
     wire::{
-        Cut, FrontendTag,
+        Cut, FrontendTag, TransactionStatus,
         backend::ready_for_query,
         frame::bind_names,
         frontend::{FunctionCall, Named, execute_portal, named, parse_name, parse_name_and_text, query_text},
@@ -47,7 +47,7 @@ impl Session {
             self.is_terminating = true;
             return Ok(Fate::Forward);
         }
-        if self.fence.in_flight().is_some() || self.pipeline.is_full() {
+        if self.fence.in_flight().is_some() || self.is_about_to_ask() || self.pipeline.is_full() {
             return Ok(Fate::Hold);
         }
         if let Some(fate) = self.while_deaf(request.tag) {
@@ -69,6 +69,13 @@ impl Session {
                 Fate::Forward
             }
         })
+    }
+
+    /// A question waits only for what is in flight already: what the client says next is judged by its answer.
+    fn is_about_to_ask(&self) -> bool {
+        let is_between =
+            self.batch == Batch::Closed && self.deaf == Deaf::No && !self.copies_in && !self.copies_both;
+        self.question.is_some() && is_between && self.transaction.status == TransactionStatus::Idle
     }
 
     /// The server skips everything up to the next Sync, or we do. A write is never staked on our belief that

@@ -101,14 +101,14 @@ fn where_the_question_can_not_be_answered_any_function_of_users_counts_as_one() 
     let server = Postgres::shared();
     let database = server.database();
     server.sql(&database, "CREATE FUNCTION slow() RETURNS int LANGUAGE sql AS 'SELECT 1'");
-    // So many functions that nobody has read them all within a millisecond.
+    // So many functions that nobody has read them all in a tenth of a second.
     let many = "DO $$ BEGIN FOR n IN 1..400 LOOP EXECUTE format('CREATE FUNCTION f%s() RETURNS text LANGUAGE sql \
-                AS %L', n, 'SELECT ' || quote_literal(repeat('x ', 4000))); END LOOP; END $$";
+                AS %L', n, 'SELECT ' || quote_literal(repeat('x ', 40000))); END LOOP; END $$";
     server.sql(&database, many);
     let proxy = Proxy::spawn(server);
     proxy.freeze();
     let mut hasty = Wire::open(proxy.port);
-    let options = [("user", "postgres"), ("database", &database), ("options", "-c statement_timeout=1ms")];
+    let options = [("user", "postgres"), ("database", &database), ("options", "-c statement_timeout=100ms")];
     hasty.log_in(&options);
     assert_eq!(hasty.ask("SELECT slow()"), "E25006 I");
     assert_eq!(hasty.ask("SELECT 1"), "TDC I", "what calls none goes on");
