@@ -1,7 +1,7 @@
 //! What a worker's sessions write, counted by writer and by rough shape, so that `frostgate writers` can tell who
-//! writes long before the first freeze. In the steady state a write costs a pass over the front of its text and one
-//! look into a table of a fixed size: nothing is allocated, locked or timed. Once in a while the worker takes the
-//! counts out.
+//! writes long before the first freeze. In the steady state a write costs one look into a table of a fixed size,
+//! and where its text has not come before as it is, a pass over the front of it: nothing is allocated, locked or timed.
+//! Once in a while the worker takes the counts out.
 //!
 //! The rough shape only tells texts apart that need not be looked at again; the true shape (`sql::fingerprint`) is
 //! told elsewhere, from the text that is kept of the first.
@@ -40,6 +40,14 @@ pub struct Written {
     pub count: u32,
 }
 
+/// Where the shape of a text stands that has been seen as it is: most programs send the same texts again and again.
+#[derive(Debug, Clone, Copy, Default)]
+struct Memo {
+    exact: u64,
+    key: u64,
+    at: usize,
+}
+
 #[derive(Debug)]
 struct Slot {
     key: u64,
@@ -51,6 +59,7 @@ struct Slot {
 #[derive(Debug, Default)]
 pub struct Writes {
     slots: Box<[Option<Slot>]>,
+    memos: Box<[Memo]>,
     shapeless: HashMap<(WriterId, &'static str, &'static str), u32>,
     new: u32,
     lost: u64,
@@ -67,29 +76,48 @@ impl Writes {
         }
         if self.slots.is_empty() {
             self.slots = std::iter::repeat_with(|| None).take(SHAPES_LIMIT).collect();
+            self.memos = vec![Memo::default(); SHAPES_LIMIT].into_boxed_slice();
+        }
+        let exact = exact(text, writer);
+        let memo_at = place(exact);
+        if let Some(memo) = self.memos.get(memo_at).copied()
+            && memo.exact == exact
+            && let Some(Some(slot)) = self.slots.get_mut(memo.at)
+            && slot.key == memo.key
+        {
+            slot.written.count = slot.written.count.saturating_add(1);
+            return;
         }
         let key = rough(text, writer);
-        let first = usize::try_from(key & 0xffff_ffff).unwrap_or(0) % SHAPES_LIMIT;
+        match self.shape(key, writer, what, text) {
+            Some(at) => {
+                if let Some(memo) = self.memos.get_mut(memo_at) {
+                    *memo = Memo { exact, key, at };
+                }
+            }
+            None => self.note_shapeless(writer, what),
+        }
+    }
+
+    /// Counts it under its rough shape, if there is room; tells where that stands.
+    fn shape(&mut self, key: u64, writer: WriterId, what: &Classification, text: &[u8]) -> Option<usize> {
         let mut vacant = None;
-        for at in (first..SHAPES_LIMIT).take(PROBES) {
+        for at in (place(key)..SHAPES_LIMIT).take(PROBES) {
             match self.slots.get_mut(at) {
                 Some(Some(slot)) if slot.key == key => {
                     slot.written.count = slot.written.count.saturating_add(1);
-                    return;
+                    return Some(at);
                 }
                 Some(None) => vacant = vacant.or(Some(at)),
                 Some(Some(_)) | None => {}
             }
         }
-        match vacant.and_then(|at| self.slots.get_mut(at)) {
-            Some(place) if self.new < NEW_SHAPES_LIMIT => {
-                self.new = self.new.saturating_add(1);
-                let (class, command) = (what.class.as_str(), what.command.as_str());
-                let written = Written { writer, class, command, text: text.into(), count: 1 };
-                *place = Some(Slot { key, written, idle: 0 });
-            }
-            Some(_) | None => self.note_shapeless(writer, what),
-        }
+        let at = vacant.filter(|_| self.new < NEW_SHAPES_LIMIT)?;
+        self.new = self.new.saturating_add(1);
+        let (class, command) = (what.class.as_str(), what.command.as_str());
+        let written = Written { writer, class, command, text: text.into(), count: 1 };
+        *self.slots.get_mut(at)? = Some(Slot { key, written, idle: 0 });
+        Some(at)
     }
 
     fn note_shapeless(&mut self, writer: WriterId, what: &Classification) {
@@ -128,6 +156,23 @@ impl Writes {
     pub fn is_marked(&self) -> bool {
         self.is_marked
     }
+}
+
+fn place(hash: u64) -> usize {
+    usize::try_from(hash & 0xffff_ffff).unwrap_or(0) % SHAPES_LIMIT
+}
+
+/// A text as it is, as a number: eight bytes at a time.
+fn exact(text: &[u8], writer: WriterId) -> u64 {
+    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mix = |hash: u64, word: u64| (hash ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
+    let (words, rest) = text.as_chunks::<8>();
+    let end = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+    let length = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    let start = mix(u64::from(writer), length);
+    let hash = words.iter().fold(start, |hash, word| mix(hash, u64::from_le_bytes(*word)));
+    let hash = mix(mix(hash, end), 0);
+    hash ^ (hash >> 32)
 }
 
 /// A text without its numbers, quoted texts and comments, as a number. What it mistakes (a backslash before a quote)
