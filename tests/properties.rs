@@ -48,6 +48,10 @@ enum Act {
     Deliver(usize),
     Freeze,
     Thaw,
+    /// An exception is made for the session, within the freeze.
+    Spare,
+    /// It ends.
+    Unspare,
 }
 
 /// A session between a client and a model server, with every message on its way in sight.
@@ -142,6 +146,8 @@ impl World {
             Act::Deliver(count) => return self.deliver(*count),
             Act::Freeze => return self.turn_gate(Phase::Draining),
             Act::Thaw => return self.turn_gate(Phase::Open),
+            Act::Spare => return self.turn_within_epoch(Phase::Open),
+            Act::Unspare => return self.turn_within_epoch(Phase::Draining),
         }
         self.held.push_back((self.next_id, bytes));
         self.next_id += 1;
@@ -150,17 +156,28 @@ impl World {
 
     fn turn_gate(&mut self, phase: Phase) {
         if self.gate.phase != phase {
-            self.gate = Gate { epoch: self.gate.epoch.next(), phase, edition: 0 };
-            let mut turn = Turn {
-                gate: self.gate,
-                words: &self.words,
-                classifier: &mut self.classifier,
-                out: &mut self.out,
-            };
-            self.session.on_gate(&mut turn).unwrap();
-            self.take_output(None);
-            self.pump();
+            self.show(Gate { epoch: self.gate.epoch.next(), phase, edition: 0 });
         }
+    }
+
+    /// What a session is shown that is spared, or is spared no more.
+    fn turn_within_epoch(&mut self, phase: Phase) {
+        if self.gate.phase != phase {
+            self.show(Gate { phase, edition: self.gate.edition + 1, ..self.gate });
+        }
+    }
+
+    fn show(&mut self, gate: Gate) {
+        self.gate = gate;
+        let mut turn = Turn {
+            gate: self.gate,
+            words: &self.words,
+            classifier: &mut self.classifier,
+            out: &mut self.out,
+        };
+        self.session.on_gate(&mut turn).unwrap();
+        self.take_output(None);
+        self.pump();
     }
 
     /// Shows the client's messages to the session until one waits.
@@ -371,6 +388,8 @@ fn act() -> impl Strategy<Value = Act> {
         8 => (1_usize..6).prop_map(Act::Deliver),
         3 => Just(Act::Freeze),
         2 => Just(Act::Thaw),
+        2 => Just(Act::Spare),
+        2 => Just(Act::Unspare),
     ]
 }
 
