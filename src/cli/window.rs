@@ -56,7 +56,8 @@ pub async fn window(
             return Ok(Exit::Guarded);
         }
     }
-    let opened = open(&client, caller, &reason, reopen).await?;
+    let opened =
+        open(&client, caller, &reason, reopen).await.inspect_err(|_| advise("the command was done"))?;
     if opened {
         out("the report: frostgate report")?;
         return Ok(Exit::Child(code));

@@ -47,8 +47,10 @@ async fn run(
         let Some(sql) = sql else { continue };
         let at = |error| (*step, error);
         sitting.ask("BEGIN").await.map_err(at)?;
-        sitting.ask(sql).await.map_err(at)?;
+        let tried = sitting.ask(sql).await;
+        // Also when it failed: an open transaction of the maintenance listener would keep the gate from opening.
         sitting.ask("ROLLBACK").await.map_err(at)?;
+        tried.map_err(at)?;
     }
     Ok(())
 }
