@@ -268,9 +268,9 @@ impl Operator {
         }
     }
 
-    /// Statements that exempt sessions ran behind the shut gate.
+    /// Statements that exempt sessions ran behind the shut gate, and those for whom it does not hold.
     pub(super) fn exempt_statements(&self) -> u64 {
-        self.counters.iter().map(|counters| counters.exempt()).sum()
+        self.counters.iter().map(|counters| counters.exempt().saturating_add(counters.spared())).sum()
     }
 
     /// Writes a line of the audit.

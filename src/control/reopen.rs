@@ -9,7 +9,10 @@ use super::{
 };
 use crate::{config::Stage, freeze::Epoch};
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::time::sleep;
 
 /// How often a stage is looked at.
@@ -136,6 +139,7 @@ impl Operator {
             Some(freeze) => (freeze.reason.clone(), freeze.scope.clone()),
             None => (format!("the reopening failed at stage {}", stage.name), Vec::new()),
         };
+        self.window.stages_failed.fetch_add(1, Ordering::Relaxed);
         self.tell("stage_failed", json!({ "stage": stage.name, "problem": problem }));
         let call = FreezeCall {
             reason,

@@ -12,6 +12,7 @@ use crate::{
     sql::StatementClass,
 };
 use jiff::Timestamp;
+use std::sync::atomic::Ordering;
 
 /// Holding-up sessions that one status tells.
 const TOLD_LIMIT: usize = 100;
@@ -104,6 +105,8 @@ impl Operator {
         }
         let seconds = |at: Timestamp| at.as_duration().as_secs_f64();
         let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let exceptions = self.exceptions().exceptions;
+        let used = count(exceptions.iter().filter(|told| told.sessions > 0).count());
         let facts = Facts {
             phase: status.state,
             epoch: status.epoch,
@@ -112,7 +115,11 @@ impl Operator {
             drain_duration: health.drain_duration.map(|d| d.as_secs_f64()),
             statements,
             refused: self.labels.samples(),
-            exempt: self.exempt_statements(),
+            exempt: self.counters.iter().map(|counters| counters.exempt()).sum(),
+            excepted: self.counters.iter().map(|counters| counters.excepted()).sum(),
+            exceptions_used: used,
+            exceptions_unused: count(exceptions.len()).saturating_sub(used),
+            stages_failed: self.window.stages_failed.load(Ordering::Relaxed),
             sessions_ordinary: count(census.sessions.saturating_sub(census.exempt)),
             sessions_maintenance: count(census.exempt),
             writing: count(census.writing),

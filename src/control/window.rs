@@ -5,7 +5,7 @@ use crate::{config::WindowSettings, fleet::Records, freeze::Epoch, monitor::Prin
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, atomic::AtomicU64},
 };
 
 /// What `window` must know to run a child.
@@ -40,6 +40,8 @@ pub(super) struct Window {
     pub(super) reopening: Mutex<Option<ReopenTold>>,
     /// The epoch in which a smoke test has passed last.
     pub(super) smoked: Mutex<Option<Epoch>>,
+    /// Stages of reopenings that failed.
+    pub(super) stages_failed: AtomicU64,
     pub(super) records: Records,
     pub(super) maintenance: Option<String>,
     pub(super) current: Mutex<Option<Current>>,
@@ -60,6 +62,7 @@ impl Window {
             principal,
             reopening: Mutex::default(),
             smoked: Mutex::default(),
+            stages_failed: AtomicU64::new(0),
             records,
             maintenance,
             current: Mutex::default(),

@@ -49,15 +49,25 @@ impl Relay {
         matches!(self.ruling, Ruling::Denied(_)) && self.gate.is_shut()
     }
 
-    /// Counts for the exception that let them through, and for the stage that opened.
+    /// Counts for what let them through: an exception, a scope, a stage.
     pub(super) fn count_spared(&self, tally: &Tally) {
-        if !self.gate.is_shut() || matches!(self.ruling, Ruling::Spared) {
-            self.worker.counters.add_spared_errors(tally.errors);
+        let counters = &self.worker.counters;
+        if !self.gate.is_shut() {
+            // A stage may open for everybody.
+            return counters.add_spared_errors(tally.errors);
         }
+        if !self.ruling.is_free() {
+            return;
+        }
+        let [_, _, _, writes @ ..] = tally.statements;
+        let sum = |counts: &[u32]| counts.iter().fold(0_u32, |sum, n| sum.saturating_add(*n));
+        let statements = sum(&tally.statements);
         if let Ruling::Excepted(usage) = &self.ruling {
-            let [_, _, _, writes @ ..] = tally.statements;
-            let sum = |counts: &[u32]| counts.iter().map(|n| u64::from(*n)).sum();
-            usage.count_statements(sum(&tally.statements), sum(&writes));
+            counters.add_spared(statements, true);
+            usage.count_statements(u64::from(statements), u64::from(sum(&writes)));
+        } else {
+            counters.add_spared(statements, false);
+            counters.add_spared_errors(tally.errors);
         }
     }
 }

@@ -8,6 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct WorkerCounters {
     statements: [AtomicU64; 8],
     exempt: AtomicU64,
+    excepted: AtomicU64,
+    spared: AtomicU64,
     spared_errors: AtomicU64,
 }
 
@@ -19,6 +21,24 @@ impl WorkerCounters {
         }
         add(&self.exempt, tally.exempt);
         *tally = Tally::default();
+    }
+
+    /// So many statements ran behind the shut gate in a session that it does not hold; `is_excepted`: for an exception.
+    pub fn add_spared(&self, statements: u32, is_excepted: bool) {
+        add(&self.spared, statements);
+        if is_excepted {
+            add(&self.excepted, statements);
+        }
+    }
+
+    /// Statements that ran thanks to an exception.
+    pub fn excepted(&self) -> u64 {
+        self.excepted.load(Ordering::Relaxed)
+    }
+
+    /// Statements that ran behind the shut gate because it does not hold for their session.
+    pub fn spared(&self) -> u64 {
+        self.spared.load(Ordering::Relaxed)
     }
 
     /// So many errors were given to a session that the freeze does not reach.

@@ -24,6 +24,14 @@ pub struct Facts {
     pub refused: Vec<Sample>,
     /// Statements that exempt sessions ran behind the shut gate.
     pub exempt: u64,
+    /// Those that sessions ran thanks to an exception.
+    pub excepted: u64,
+    /// Exceptions and denials that were of use to somebody.
+    pub exceptions_used: u64,
+    /// Those that were not.
+    pub exceptions_unused: u64,
+    /// Stages of reopenings that failed.
+    pub stages_failed: u64,
     /// Ordinary sessions.
     pub sessions_ordinary: u64,
     /// Sessions of the maintenance listener.
@@ -81,6 +89,10 @@ const EXEMPT: Named = (
     "frostgate_statements_exempt_total",
     "Statements that exempt sessions ran while the gate was shut, by what exempts them.",
 );
+const EXCEPTIONS: Named =
+    ("frostgate_exceptions", "Exceptions and denials that hold, by whether they were of use to anybody yet.");
+const STAGES_FAILED: Named =
+    ("frostgate_reopen_stages_failed_total", "Stages of a reopening that failed: all were frozen again.");
 const SESSIONS: Named = ("frostgate_sessions", "Sessions, by the listener where they entered.");
 const WRITING: Named =
     ("frostgate_writing_transactions", "Open transactions, exempt ones left out, that have written.");
@@ -116,9 +128,30 @@ const CHANGED: Named =
 const BUILD: Named = ("frostgate_build_info", "1, with the version as a label.");
 
 /// Every metric's name and what it tells.
-pub const ALL: [Named; 21] = [
-    STATE, EPOCH, STARTED, UNTIL, DRAIN, STATEMENTS, REFUSED, EXEMPT, SESSIONS, WRITING, UNPROVEN, LEFTOVERS,
-    STRAGGLERS, UPSTREAM, DURABLE, LOST, LOGINS, QUIET, BYPASSERS, CHANGED, BUILD,
+pub const ALL: [Named; 23] = [
+    STATE,
+    EPOCH,
+    STARTED,
+    UNTIL,
+    DRAIN,
+    STATEMENTS,
+    REFUSED,
+    EXEMPT,
+    EXCEPTIONS,
+    STAGES_FAILED,
+    SESSIONS,
+    WRITING,
+    UNPROVEN,
+    LEFTOVERS,
+    STRAGGLERS,
+    UPSTREAM,
+    DURABLE,
+    LOST,
+    LOGINS,
+    QUIET,
+    BYPASSERS,
+    CHANGED,
+    BUILD,
 ];
 
 /// The page.
@@ -140,7 +173,13 @@ pub fn render(facts: &Facts) -> Result<String, prometheus::Error> {
         statements.with_label_values(&[class.as_str()]).inc_by(*count);
     }
     page.refused(&facts.refused)?;
-    page.counters(EXEMPT, &["by"])?.with_label_values(&["maintenance_listener"]).inc_by(facts.exempt);
+    let exempt = page.counters(EXEMPT, &["by"])?;
+    exempt.with_label_values(&["maintenance_listener"]).inc_by(facts.exempt);
+    exempt.with_label_values(&["exception"]).inc_by(facts.excepted);
+    let exceptions = page.gauges(EXCEPTIONS, &["use"])?;
+    exceptions.with_label_values(&["used"]).set(float(facts.exceptions_used));
+    exceptions.with_label_values(&["unused"]).set(float(facts.exceptions_unused));
+    page.counters(STAGES_FAILED, &[])?.with_label_values::<&str>(&[]).inc_by(facts.stages_failed);
     let sessions = page.gauges(SESSIONS, &["entrance"])?;
     sessions.with_label_values(&["ordinary"]).set(float(facts.sessions_ordinary));
     sessions.with_label_values(&["maintenance"]).set(float(facts.sessions_maintenance));
@@ -228,6 +267,10 @@ mod tests {
             statements: StatementClass::ALL.map(|class| (class, 0)).to_vec(),
             refused: Vec::new(),
             exempt: 0,
+            excepted: 0,
+            exceptions_used: 0,
+            exceptions_unused: 0,
+            stages_failed: 0,
             sessions_ordinary: 2,
             sessions_maintenance: 0,
             writing: 0,

@@ -43,6 +43,13 @@ fn an_exception_of_the_configuration_writes_without_a_fence_and_is_counted() {
     let used = exception(&proxy, "backup");
     assert_eq!((&used["sessions"], &used["writes"]), (&2.into(), &2.into()), "{used}");
     assert_eq!((&used["owner"], &used["is_configured"]), (&"dba".into(), &true.into()));
+    for (metric, value) in [
+        ("frostgate_exceptions{use=\"used\"}", 1.0),
+        ("frostgate_exceptions{use=\"unused\"}", 1.0),
+        ("frostgate_statements_exempt_total{by=\"exception\"}", 4.0),
+    ] {
+        assert_eq!(proxy.metric(metric), Some(value), "{metric}");
+    }
     let text = proxy.run(&["exceptions"]).out;
     assert!(text.contains("idle: user nobody may write: x; configured; UNUSED"), "{text}");
     assert_eq!(proxy.state(), "frozen");

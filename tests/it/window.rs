@@ -194,6 +194,7 @@ fn a_reopening_goes_stage_by_stage_and_a_failed_stage_freezes_again() {
     assert_eq!(reopening.wait().unwrap().code(), Some(1));
     proxy.is_eventually("frozen");
     assert!(proxy.audit("stage_failed")[0]["problem"].as_str().unwrap().contains("3 server errors"));
+    assert_eq!(proxy.metric("frostgate_reopen_stages_failed_total"), Some(1.0));
     let ran = proxy.run(&["freeze", "--reason", "again"]);
     assert_eq!(ran.code, 0, "{ran:?}");
 }
