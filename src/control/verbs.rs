@@ -1,7 +1,7 @@
 //! `freeze` and `thaw`, of everybody or of some. One at a time; each may be said twice.
 
 use super::{
-    command::{DrainOptions, FreezeCall, ThawCall, VerbReply},
+    command::{FreezeCall, ThawCall, VerbReply},
     error::ControlError,
     operator::{Operator, lock},
     told::{HookTold, Occasion},
@@ -148,7 +148,8 @@ impl Operator {
         }
         self.declared.store(0, Ordering::SeqCst);
         self.switch.publish(state, self.switch.gate().phase);
-        self.begin_drain(DrainOptions::default(), epoch);
+        let options = lock(&self.drain).options;
+        self.begin_drain(options, epoch);
     }
 }
 
