@@ -143,7 +143,7 @@ impl Relay {
             reported: None,
             worker,
         };
-        relay.look_at_ruling();
+        relay.look_anew();
         relay
     }
 
@@ -290,7 +290,7 @@ impl Relay {
                     let shared = &self.worker.shared;
                     self.labels = shared.labels.labels(&who.database, &who.user, &application);
                     self.session.set_writer(shared.writers.id(Writer::new(who, &application)));
-                    self.look_at_ruling();
+                    self.look_anew();
                     continue;
                 }
                 Event::RolledBack => continue,

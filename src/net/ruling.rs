@@ -13,15 +13,20 @@ impl Relay {
     pub(super) fn look_at_gate(&mut self) {
         let gate = self.worker.shared.switch.gate();
         if gate != self.gate {
-            self.look_at_ruling();
-            self.words = self.worker.words(self.gate);
-            self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
+            self.look_anew();
         }
+    }
+
+    /// Takes over all that goes with the gate as it is now.
+    pub(super) fn look_anew(&mut self) {
+        self.look_at_ruling();
+        self.words = self.worker.words(self.gate);
+        self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
     }
 
     /// Looks anew at what the gate is to this session. Who is spared is shown an open one, so that all that a thaw
     /// does is done for it; when that ends, all that a freeze does.
-    pub(super) fn look_at_ruling(&mut self) {
+    fn look_at_ruling(&mut self) {
         let application = self.record.application();
         let switch = &self.worker.shared.switch;
         let (gate, shown, ruling) = switch.ruling(&self.record.identity, &application);
