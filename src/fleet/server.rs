@@ -165,7 +165,7 @@ impl ServerKnowledge {
             );
         }
         drop(inner);
-        Some(self.ask())
+        Some(self.ask_all())
     }
 
     /// The question, whoever asks it: process id; whether the database has login triggers; whether the role may ask
@@ -176,6 +176,10 @@ impl ServerKnowledge {
                        FROM pg_catalog.pg_control_system() c))";
             return Question { sql: sql.into() };
         }
+        self.ask_all()
+    }
+
+    fn ask_all(&self) -> Question {
         let triggers = if self.version().is_some_and(|major| major >= LOGIN_TRIGGERS) {
             "(SELECT d.dathasloginevt FROM pg_catalog.pg_database d \
              WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
