@@ -1,6 +1,6 @@
 # `make demo` and `make test` see to all that they need. The others take what is there.
 
-.PHONY: demo test check lint fmt doc torture fuzz matrix deny
+.PHONY: demo test check lint fmt doc torture fuzz matrix drivers regress deny
 
 # The whole story on this machine, in half a minute.
 demo:
@@ -37,6 +37,14 @@ fuzz:
 # PostgreSQL 13 to 18 by sslmode and authentication; the servers come from the npm registry.
 matrix:
 	@scripts/matrix.sh
+
+# Each driver as people use it, directly, through the open proxy, and frozen.
+drivers:
+	@scripts/drivers.sh
+
+# PostgreSQL's own regression and isolation suites and libpq_pipeline, directly and through the open proxy.
+regress:
+	@scripts/regress.sh
 
 # Licences, duplicate crates, sources: needs cargo-deny.
 deny:

@@ -2,7 +2,7 @@
 # Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool, nginx, chromium. On Debian and Ubuntu it
 # installs what is missing, as root or with sudo, and says so; elsewhere it says what to install, and ends with 1.
 #
-# usage: scripts/setup.sh NAME…
+# usage: scripts/setup.sh NAME…      (package:NAME is one of Debian's packages)
 #
 # It never starts, stops or makes a PostgreSQL cluster of the machine's own: the demo and the tests make theirs.
 set -euo pipefail
@@ -142,8 +142,10 @@ need_chromium() {
     fi
 }
 
+packages=()
 for what in "$@"; do
     case $what in
+    package:*) packages+=("${what#package:}") ;;
     rust | cc | make | postgres | promtool | nginx | chromium) "need_$what" ;;
     *)
         sed -n '2,5p' "$0" >&2
@@ -151,3 +153,10 @@ for what in "$@"; do
         ;;
     esac
 done
+if [ ${#packages[@]} -gt 0 ]; then
+    if ! has apt-get; then
+        say "there is no apt-get here, to install ${packages[*]}"
+        exit 1
+    fi
+    apt_install "${packages[@]}"
+fi
