@@ -16,7 +16,7 @@ mkdir -p "$cache"
 # What a refused write looks like in each stack: the driver's own class, then the code and PostgreSQL's text.
 # The order is that of the table.
 stacks=(psycopg asyncpg sqlalchemy django node-postgres pgjdbc lib-pq ruby-pg activerecord tokio-postgres sqlx
-    django-site rails express)
+    django-site rails express laravel)
 refusal_of() {
     case $1 in
     psycopg) echo 'psycopg.errors.ReadOnlySqlTransaction' ;;
@@ -102,6 +102,10 @@ get_rails() {
         ruby -e 'require "action_controller/railtie"; require "active_record/railtie"'
 }
 
+get_php() {
+    packages /usr/share/php/Illuminate/Foundation/Application.php \
+        package:php-laravel-framework package:php-pgsql package:php-cli
+}
 
 get_rust() {
     reason='its crates can not be fetched or built'
@@ -118,6 +122,7 @@ platform_of() {
     ruby-pg | activerecord) echo ruby ;;
     rails) echo rails ;;
     tokio-postgres | sqlx) echo rust ;;
+    laravel) echo php ;;
     *)
         say "no such stack: $1; there are: ${stacks[*]}"
         exit 2
@@ -146,6 +151,7 @@ play() { # stack, mode
     ruby-pg) ruby "$programs/ruby/with_pg.rb" "$2" ;;
     activerecord) ruby "$programs/ruby/with_activerecord.rb" "$2" ;;
     rails) ruby "$programs/frameworks/rails_app.rb" "$2" ;;
+    laravel) php "$programs/frameworks/laravel_app.php" "$2" ;;
     tokio-postgres) "$rust/with_tokio_postgres" "$2" ;;
     sqlx) "$rust/with_sqlx" "$2" ;;
     esac
@@ -155,7 +161,7 @@ play() { # stack, mode
 expected() { # stack
     local class write
     case $1 in
-    django-site | rails | express) cat "$programs/frameworks/expected" && return ;;
+    django-site | rails | express | laravel) cat "$programs/frameworks/expected" && return ;;
     esac
     class=$(refusal_of "$1")
     write="$class 25006 cannot execute INSERT in a read-only transaction"
