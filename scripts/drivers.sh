@@ -16,7 +16,7 @@ mkdir -p "$cache"
 # What a refused write looks like in each stack: the driver's own class, then the code and PostgreSQL's text.
 # The order is that of the table.
 stacks=(psycopg asyncpg sqlalchemy django node-postgres pgjdbc lib-pq ruby-pg activerecord tokio-postgres sqlx
-    django-site rails express laravel)
+    django-site rails express laravel spring)
 refusal_of() {
     case $1 in
     psycopg) echo 'psycopg.errors.ReadOnlySqlTransaction' ;;
@@ -106,6 +106,17 @@ get_php() {
     packages /usr/share/php/Illuminate/Foundation/Application.php \
         package:php-laravel-framework package:php-pgsql package:php-cli
 }
+get_spring() {
+    get_java || return 1
+    local jars=/usr/share/java
+    packages "$jars/spring3-jdbc.jar" package:libspring-jdbc-java || return 1
+    packages "$jars/spring3-web.servlet.jar" package:libspring-web-servlet-java || return 1
+    packages "$jars/spring3-test.jar" package:libspring-test-java package:libservlet-api-java || return 1
+    reason='its program can not be built'
+    javac -d "$cache/java" -cp "$(spring_jars)" "$programs"/frameworks/*.java
+}
+
+spring_jars() { printf '%s:' "$cache/java" /usr/share/java/{spring3-*,commons-logging,servlet-api,postgresql}.jar; }
 
 get_rust() {
     reason='its crates can not be fetched or built'
@@ -123,6 +134,7 @@ platform_of() {
     rails) echo rails ;;
     tokio-postgres | sqlx) echo rust ;;
     laravel) echo php ;;
+    spring) echo spring ;;
     *)
         say "no such stack: $1; there are: ${stacks[*]}"
         exit 2
@@ -151,6 +163,7 @@ play() { # stack, mode
     ruby-pg) ruby "$programs/ruby/with_pg.rb" "$2" ;;
     activerecord) ruby "$programs/ruby/with_activerecord.rb" "$2" ;;
     rails) ruby "$programs/frameworks/rails_app.rb" "$2" ;;
+    spring) java -cp "$(spring_jars)" SpringSite "$2" ;;
     laravel) php "$programs/frameworks/laravel_app.php" "$2" ;;
     tokio-postgres) "$rust/with_tokio_postgres" "$2" ;;
     sqlx) "$rust/with_sqlx" "$2" ;;
@@ -161,7 +174,7 @@ play() { # stack, mode
 expected() { # stack
     local class write
     case $1 in
-    django-site | rails | express | laravel) cat "$programs/frameworks/expected" && return ;;
+    django-site | rails | express | laravel | spring) cat "$programs/frameworks/expected" && return ;;
     esac
     class=$(refusal_of "$1")
     write="$class 25006 cannot execute INSERT in a read-only transaction"
@@ -198,7 +211,7 @@ fresh_database() {
 # Runs one of the three ways; output and errors in files.
 way() { # stack, name, mode, port
     fresh_database
-    PGUSER=app PGPASSWORD=app PGDATABASE=drivers PGPORT=$4 timeout 120 bash -c "$(declare -f play); play $1 $3" \
+    PGUSER=app PGPASSWORD=app PGDATABASE=drivers PGPORT=$4 timeout 120 bash -c "$(declare -f play spring_jars); play $1 $3" \
         >"$throwaway/$1.$2" 2>"$throwaway/$1.$2.err" </dev/null
 }
 
