@@ -166,3 +166,23 @@ fn every_file_that_a_document_links_to_is_there() {
         }
     }
 }
+
+#[test]
+fn what_the_clients_page_shows_is_what_the_drivers_try() {
+    let document = read("docs/CLIENTS.md");
+    let shown: Vec<&str> = document
+        .split("\n```")
+        .skip(1)
+        .step_by(2)
+        .filter_map(|block| block.split_once('\n').map(|(_, body)| body))
+        .collect();
+    let tried = [
+        "django_frostgate.py",
+        "rails_frostgate.rb",
+        "laravel_frostgate.php",
+        "FrostgateAdvice.java",
+        "express_frostgate.js",
+    ];
+    let files = tried.map(|name| read(&format!("tests/drivers/frameworks/{name}")));
+    assert_eq!(shown, files.each_ref().map(|text| text.trim_end()));
+}
