@@ -5,6 +5,9 @@
 #
 # usage: scripts/drivers.sh [STACK…]       FROSTGATE_DRIVERS_INSTALL=no to take only what is there
 #        make drivers
+#
+# A server and a proxy that are there already: FROSTGATE_TEST_SERVER and FROSTGATE_TEST_PROXY, each HOST:PORT, with
+# FREEZE and THAW, the commands that freeze and thaw; PGUSER and PGPASSWORD of a superuser are `postgres` by default.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/throwaway.sh
@@ -201,25 +204,25 @@ END
 }
 
 fresh_database() {
-    psql -X -q -p "$server_port" -d postgres -c 'DROP DATABASE IF EXISTS drivers WITH (FORCE)' \
-        -c 'CREATE DATABASE drivers OWNER app' 2>/dev/null
+    PGOPTIONS='-c client_min_messages=warning' psql -X -q -p "$server_port" -d postgres -c 'DROP DATABASE IF EXISTS drivers WITH (FORCE)' \
+        -c 'CREATE DATABASE drivers OWNER app'
     PGUSER=app PGPASSWORD=app psql -X -q -p "$server_port" -d drivers \
         -c 'CREATE TABLE notes (id serial PRIMARY KEY, body text NOT NULL UNIQUE)' \
         -c "INSERT INTO notes (body) VALUES ('first'), ('second')"
 }
 
 # Runs one of the three ways; output and errors in files.
-way() { # stack, name, mode, port
+way() { # stack, name, mode, host, port
     fresh_database
-    PGUSER=app PGPASSWORD=app PGDATABASE=drivers PGPORT=$4 timeout 120 bash -c "$(declare -f play spring_jars); play $1 $3" \
+    PGUSER=app PGPASSWORD=app PGDATABASE=drivers PGHOST=$4 PGPORT=$5 timeout 120 bash -c "$(declare -f play spring_jars); play $1 $3" \
         >"$throwaway/$1.$2" 2>"$throwaway/$1.$2.err" </dev/null
 }
 
 show() { sed 's/^/    /' "$@" >&2; }
 
 verdict_open() { # stack
-    way "$1" direct plain "$server_port" || { show "$throwaway/$1.direct.err"; echo 'fails directly'; return 1; }
-    way "$1" open plain "$proxy_port" || { show "$throwaway/$1.open.err"; echo FAILED; return 1; }
+    way "$1" direct plain "$server_host" "$server_port" || { show "$throwaway/$1.direct.err"; echo 'fails directly'; return 1; }
+    way "$1" open plain "$proxy_host" "$proxy_port" || { show "$throwaway/$1.open.err"; echo FAILED; return 1; }
     if ! diff "$throwaway/$1.direct" "$throwaway/$1.open" >"$throwaway/diff"; then
         show "$throwaway/diff"
         echo DIFFERS
@@ -230,8 +233,9 @@ verdict_open() { # stack
 
 verdict_frozen() { # stack
     local notes
-    frostgate thaw --control "$proxy_control" >/dev/null 2>&1 || true
-    way "$1" frozen frozen "$proxy_port" || { show "$throwaway/$1.frozen" "$throwaway/$1.frozen.err"; echo FAILED; return 1; }
+    # What failed before may have left it frozen.
+    bash -c "$THAW" >/dev/null 2>&1 || true
+    way "$1" frozen frozen "$proxy_host" "$proxy_port" || { show "$throwaway/$1.frozen" "$throwaway/$1.frozen.err"; echo FAILED; return 1; }
     if ! diff <(expected "$1") "$throwaway/$1.frozen" >"$throwaway/diff"; then
         show "$throwaway/diff"
         echo DIFFERS
@@ -251,11 +255,25 @@ asked=("$@")
 [ ${#asked[@]} -gt 0 ] || asked=("${stacks[@]}")
 for stack in "${asked[@]}"; do platform_of "$stack" >/dev/null; done
 
-start_server 'log_min_messages = warning'
-psql -X -q -p "$server_port" -d postgres -c "CREATE ROLE app LOGIN PASSWORD 'app'"
-start_proxy drivers
-export FREEZE="'$frostgate_program' freeze --reason 'drivers' --control '$proxy_control'"
-export THAW="'$frostgate_program' thaw --control '$proxy_control'"
+if [ -n "${FROSTGATE_TEST_SERVER:-}" ]; then
+    : "${FROSTGATE_TEST_PROXY:?is needed with FROSTGATE_TEST_SERVER}" "${FREEZE:?is needed}" "${THAW:?is needed}"
+    export PGUSER=${PGUSER:-postgres} PGPASSWORD=${PGPASSWORD:-postgres}
+    server_host=${FROSTGATE_TEST_SERVER%:*} server_port=${FROSTGATE_TEST_SERVER##*:}
+    proxy_host=${FROSTGATE_TEST_PROXY%:*} proxy_port=${FROSTGATE_TEST_PROXY##*:}
+else
+    start_server 'log_min_messages = warning'
+    start_proxy drivers
+    server_host=127.0.0.1 proxy_host=127.0.0.1
+    # shellcheck disable=SC2089,SC2090 # commands for a shell
+    FREEZE="'$frostgate_program' freeze --reason 'drivers' --control '$proxy_control'"
+    # shellcheck disable=SC2089
+    THAW="'$frostgate_program' thaw --control '$proxy_control'"
+fi
+# shellcheck disable=SC2090
+export FREEZE THAW
+export PGHOST=$server_host
+PGOPTIONS='-c client_min_messages=warning' psql -X -q -p "$server_port" -d postgres -c 'DROP DATABASE IF EXISTS drivers WITH (FORCE)' -c 'DROP ROLE IF EXISTS app' \
+    -c "CREATE ROLE app LOGIN PASSWORD 'app'"
 export cache programs
 
 rows=() failed=0 skipped=0

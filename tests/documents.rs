@@ -186,3 +186,36 @@ fn what_the_clients_page_shows_is_what_the_drivers_try() {
     let files = tried.map(|name| read(&format!("tests/drivers/frameworks/{name}")));
     assert_eq!(shown, files.each_ref().map(|text| text.trim_end()));
 }
+
+#[test]
+fn the_compose_file_has_each_version_with_a_proxy_in_front_of_it() {
+    let text = read("docker-compose.test.yml");
+    for version in 13..=18 {
+        let server = format!("  postgres{version}:\n    <<: *server\n    image: postgres:{version}\n");
+        let upstream = format!("FROSTGATE_UPSTREAM: host=postgres{version} port=5432\n");
+        let ports = ["54", "64"].map(|front| format!("[\"127.0.0.1:{front}{version}:"));
+        let wanted = [server, upstream, format!("  proxy{version}:\n    <<: *proxy\n")];
+        for part in wanted.iter().chain(&ports) {
+            assert_eq!(text.matches(part.as_str()).count(), 1, "{part}");
+        }
+    }
+    let words = "host=postgres18 port=5432";
+    RawConfig::parse(&format!("upstream = '{words}'")).unwrap();
+}
+
+#[test]
+fn the_image_is_built_with_the_version_that_the_project_asks_for_and_sets_only_known_variables() {
+    let image = read("deploy/Dockerfile");
+    let manifest = read("Cargo.toml");
+    let version = manifest.lines().find_map(|line| line.strip_prefix("rust-version = ")).unwrap();
+    assert!(image.contains(&format!("FROM rust:{}-slim", version.trim_matches('"'))), "{version}");
+    let known = read("docs/CONFIGURATION.md");
+    let variables: BTreeSet<&str> = image
+        .split(|letter: char| !letter.is_ascii_uppercase() && letter != '_')
+        .filter(|word| word.starts_with("FROSTGATE_"))
+        .collect();
+    assert_eq!(variables.len(), 4, "{variables:?}");
+    for variable in variables {
+        assert!(known.contains(&format!("`{variable}`")), "{variable}");
+    }
+}
