@@ -106,8 +106,10 @@ get_rails() {
 }
 
 get_php() {
-    packages /usr/share/php/Illuminate/Foundation/Application.php \
-        package:php-laravel-framework package:php-pgsql package:php-cli
+    packages /usr/share/php/Illuminate/Foundation/Application.php package:php-laravel-framework || return 1
+    php -r 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);' 2>/dev/null && return
+    packages /nowhere package:php-cli package:php-pgsql ||
+        php -r 'exit(extension_loaded("pdo_pgsql") ? 0 : 1);' 2>/dev/null
 }
 get_spring() {
     get_java || return 1

@@ -32,8 +32,11 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
+# One that nobody answers at, below those that the system gives to clients.
 free_port() {
-    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+    local port
+    while port=$((20000 + RANDOM % 12000)) && (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
+    echo "$port"
 }
 
 # The folder of the server's programs.
@@ -99,7 +102,7 @@ start_proxy() { # name, arguments
     for _ in $(seq 300); do
         if frostgate status --control "$proxy_control" >/dev/null 2>&1; then
             # shellcheck disable=SC2034 # for who sources this
-            proxy_port=$(python3 -c 'import json, sys; print(json.loads(open(sys.argv[1]).readline())["listen"][0].rsplit(":", 1)[1])' "$folder/audit")
+            proxy_port=$(sed -nE '1s/.*"listen":\["[^"]*:([0-9]+)".*/\1/p' "$folder/audit")
             return
         fi
         sleep 0.1

@@ -72,7 +72,8 @@ async fn plain() -> Result<(), sqlx::Error> {
     sqlx::query(INSERT).bind("dropped").execute(&mut *inner).await?;
     drop(inner); // is rolled back
     outer.commit().await?;
-    let notes: Vec<String> = sqlx::query_scalar("SELECT body FROM notes ORDER BY id").fetch_all(&mut db).await?;
+    let notes: Vec<String> =
+        sqlx::query_scalar("SELECT body FROM notes ORDER BY id").fetch_all(&mut db).await?;
     say("notes", format!("{notes:?}"));
     let rows = sqlx::query_scalar::<_, i32>("SELECT generate_series(1, 5000)").fetch(&mut db);
     say("streamed", rows.try_fold(0_i64, async |sum, n| Ok(sum + i64::from(n))).await?);
