@@ -1,7 +1,6 @@
 """asyncpg, with its pool."""
 
 import asyncio
-import os
 
 import asyncpg
 
