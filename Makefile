@@ -1,6 +1,6 @@
 # `make demo` and `make test` see to all that they need. The others take what is there.
 
-.PHONY: demo test check lint fmt doc torture fuzz matrix drivers regress deny
+.PHONY: demo test check lint fmt doc bench torture fuzz matrix drivers regress deny
 
 # The whole story on this machine, in half a minute.
 demo:
@@ -22,6 +22,11 @@ fmt:
 
 doc:
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+
+# Beside a direct connection, PgBouncer and HAProxy, in interleaved rounds: ratios, added latency, CPU, memory.
+bench:
+	cargo build --locked --release
+	bench/bench.py --out target/bench.md
 
 # The instant of the freeze under writers of every style, with kills, for as long as you like:
 # make torture SECONDS=600 SEED=1
