@@ -46,6 +46,7 @@ impl World {
             process_id: 7,
             fenced_at_login: choice & 32 != 0,
             advertise_read_only: choice & 64 != 0,
+            is_strict: false,
         };
         let code = SqlState::READ_ONLY_SQL_TRANSACTION;
         Self {

@@ -119,7 +119,7 @@ pub struct DoctorArgs {
     /// The server, as in --upstream; with the user, the database and the password that a client would bring.
     #[arg(value_name = "CONNINFO")]
     pub conninfo: String,
-    /// The configuration that the proxy would have: its [tls] and [auth] are looked at.
+    /// The configuration that the proxy would have: its `[tls]` and `[auth]` are looked at.
     #[arg(long, env = "FROSTGATE_CONFIG")]
     pub config: Option<PathBuf>,
     /// The user's password, to try whether it opens the door.
