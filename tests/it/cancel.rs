@@ -1,9 +1,6 @@
 //! A cancel request reaches the session that its key names, and no other.
 
-use crate::{
-    support::{Postgres, Proxy, Wire, eventually},
-    support_short,
-};
+use crate::support::{Postgres, Proxy, Wire, eventually, short};
 use frostgate::wire::startup::CancelKey;
 
 fn sleeping(proxy: &Proxy, database: &str) -> Wire {
@@ -30,7 +27,7 @@ fn the_right_one_of_many_is_cancelled() {
     );
     eventually("all sleep", || (server.sql("postgres", &active) == "10").then_some(()));
     request(&proxy, clients[6].key.as_ref().unwrap());
-    assert_eq!(support_short(&clients[6].until('Z')), "TE57014 I");
+    assert_eq!(short(&clients[6].until('Z')), "TE57014 I");
     assert_eq!(server.sql("postgres", &active), "9");
     assert_eq!(clients[6].ask("SELECT 1"), "TDC I");
 }
@@ -47,7 +44,7 @@ fn a_wrong_key_cancels_nothing() {
     for secret in [[0_u8, 1, 2, 3].into(), vec![0; 32].into_boxed_slice()] {
         request(&proxy, &CancelKey { process_id: right.process_id, secret });
     }
-    assert_eq!(support_short(&client.until('Z')), "TDC I");
+    assert_eq!(short(&client.until('Z')), "TDC I");
 }
 
 #[test]

@@ -32,10 +32,13 @@ fn a_corpus_of_every_kind_of_statement_changes_nothing_behind_a_frozen_proxy() {
     let database = server.database();
     server.sql(&database, SCHEMA);
     let proxy = Proxy::spawn(&server);
-    // What read-only mode and the fence leave behind is not in a dump; everything that users made is.
+    // A dump has everything that users made; what the relations hold, catalogs too, is looked at beside it, and is
+    // all there is where the machine has no `pg_dump` for the server.
     proxy.freeze();
     let xmax = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
-    let (dump, before) = (server.dump(&database), server.sql("postgres", xmax));
+    let (dump, contents) = (server.dump(&database), server.contents(&database));
+    assert!(contents.contains("int4_tbl") && contents.contains("pg_proc"), "{contents}");
+    let before = server.sql("postgres", xmax);
     let lines = BufReader::new(flate2::read::MultiGzDecoder::new(fs::File::open(path).unwrap())).lines();
     let mut client = None;
     let (mut asked, mut refused, mut answered) = (0, 0, 0);
@@ -55,6 +58,7 @@ fn a_corpus_of_every_kind_of_statement_changes_nothing_behind_a_frozen_proxy() {
     assert!(asked > 1000 && refused > asked / 10 && answered > asked / 50, "{asked} {refused} {answered}");
     assert_eq!(server.sql("postgres", xmax), before, "a transaction id was used");
     assert!(server.dump(&database) == dump, "the dump differs");
+    assert_eq!(server.contents(&database), contents, "a relation holds something else");
 }
 
 enum Outcome {

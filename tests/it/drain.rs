@@ -1,9 +1,6 @@
 //! What wrote before the freeze may end, nothing new may begin, and `frozen` is said when none is left.
 
-use crate::{
-    support::{Postgres, Proxy, Ran, eventually},
-    support_short,
-};
+use crate::support::{Postgres, Proxy, Ran, eventually, short};
 use std::{process::Stdio, time::Duration};
 
 fn open() -> (&'static Postgres, Proxy, String) {
@@ -129,10 +126,10 @@ fn a_copy_under_way_and_a_statement_that_runs_are_waited_for() {
     proxy.shut();
     assert_eq!(proxy.status()["writing_transactions"], 2);
     assert_eq!(keeper.ask("SELECT pg_advisory_unlock(1)"), "TDC I");
-    assert_eq!(support_short(&runner.until('Z')), "C I");
+    assert_eq!(short(&runner.until('Z')), "C I");
     assert_eq!(proxy.state(), "draining");
     copier.send(b"d\0\0\0\x067\nc\0\0\0\x04");
-    assert_eq!(support_short(&copier.until('Z')), "C I");
+    assert_eq!(short(&copier.until('Z')), "C I");
     proxy.is_eventually("frozen");
     assert_eq!(server.rows(&database), 2);
 }
@@ -151,8 +148,8 @@ fn an_unsynced_batch_that_wrote_goes_on_to_its_sync() {
     client.say(|out| {
         out.bind("", "w").execute("").sync().bind("", "w").execute("").sync();
     });
-    assert_eq!(support_short(&client.until('Z')), "2C I");
-    assert_eq!(support_short(&client.until('Z')), "E25006 I");
+    assert_eq!(short(&client.until('Z')), "2C I");
+    assert_eq!(short(&client.until('Z')), "E25006 I");
     proxy.is_eventually("frozen");
     assert_eq!(server.rows(&database), 2);
 }
@@ -174,7 +171,7 @@ fn an_unsynced_batch_that_only_read_can_not_write_any_more() {
     client.say(|out| {
         out.bind("", "f").execute("").sync();
     });
-    assert_eq!(support_short(&client.until('Z')), "2E25006 I");
+    assert_eq!(short(&client.until('Z')), "2E25006 I");
     proxy.is_eventually("frozen");
     assert_eq!(server.rows(&database), 0);
 }
@@ -261,7 +258,7 @@ fn a_read_that_runs_is_waited_for_or_cancelled_as_wished() {
     let ran =
         proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "200ms", "--running-reads", "cancel"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(support_short(&reader.until('Z')), "TE57014 I");
+    assert_eq!(short(&reader.until('Z')), "TE57014 I");
     assert_eq!(reader.ask("SELECT 1"), "TDC I", "its connection stays");
 }
 
@@ -275,7 +272,7 @@ fn a_read_in_a_transaction_that_is_read_only_by_itself_holds_nothing_up() {
     });
     let ran = proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "1s"]);
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(support_short(&reader.until('Z')), "TDC T");
+    assert_eq!(short(&reader.until('Z')), "TDC T");
 }
 
 #[test]

@@ -8,11 +8,11 @@ use crate::{
 
 const XMAX: &str = "SELECT pg_snapshot_xmax(pg_current_snapshot())";
 
-fn major(server: &Postgres) -> u32 {
+pub(crate) fn major(server: &Postgres) -> u32 {
     server.sql("postgres", "SHOW server_version_num").parse::<u32>().unwrap() / 10_000
 }
 
-fn connect(server: &Postgres, database: &str) -> Wire {
+pub(crate) fn connect(server: &Postgres, database: &str) -> Wire {
     Wire::connect(server.port, database)
 }
 

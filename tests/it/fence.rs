@@ -1,7 +1,7 @@
 //! The second wall: writes that no statement shows are rejected by the server, the client sees nothing of the
 //! fence, and after the thaw every session has the settings that it would have had.
 
-use crate::support::{Postgres, Proxy, eventually};
+use crate::support::{Postgres, Proxy, eventually, short};
 
 fn open() -> (&'static Postgres, Proxy, String) {
     let server = Postgres::shared();
@@ -60,8 +60,8 @@ fn reset_all_and_discard_all_pass_and_the_fence_is_up_again_before_anything_else
         client.say(|out| {
             out.query(reset).query("SELECT w()");
         });
-        assert_eq!(crate::support_short(&client.until('Z')), "C I");
-        assert_eq!(crate::support_short(&client.until('Z')), "TE25006 I");
+        assert_eq!(short(&client.until('Z')), "C I");
+        assert_eq!(short(&client.until('Z')), "TE25006 I");
         assert_eq!(client.extended(reset), "12C I");
         assert_eq!(client.extended("SELECT w()"), "12E25006 I");
     }
@@ -203,7 +203,7 @@ fn a_query_behind_an_unsynced_batch_fares_as_it_does_directly() {
             out.parse("", "SELECT 1").bind("", "").execute("").query("SELECT 2").sync();
         });
         // PostgreSQL 18 does not commit the Query's work, and says so by its status.
-        [crate::support_short(&client.until('Z')), crate::support_short(&client.until('Z'))]
+        [short(&client.until('Z')), short(&client.until('Z'))]
     };
     assert_eq!(run(proxy.port), run(server.port));
     assert_eq!(proxy.connect(&database).ask("SELECT w()"), "TE25006 I");

@@ -1,6 +1,6 @@
 //! While frozen every write is refused, in every form in which it can come; reads go on.
 
-use crate::support::{Postgres, Proxy, Wire, eventually};
+use crate::support::{Postgres, Proxy, Wire, eventually, short};
 use std::os::unix::fs::PermissionsExt as _;
 
 fn frozen() -> (&'static Postgres, Proxy, String) {
@@ -62,8 +62,8 @@ fn the_extended_protocol_is_refused_at_bind_and_skipped_to_sync() {
         out.parse("", "INSERT INTO t VALUES (1)").bind("", "").execute("").parse("", "SELECT 1").sync();
         out.parse("", "SELECT 1").bind("", "").execute("").sync();
     });
-    assert_eq!(crate::support_short(&client.until('Z')), "1E25006 I");
-    assert_eq!(crate::support_short(&client.until('Z')), "12DC I");
+    assert_eq!(short(&client.until('Z')), "1E25006 I");
+    assert_eq!(short(&client.until('Z')), "12DC I");
 }
 
 #[test]
@@ -74,11 +74,11 @@ fn flush_releases_a_refusal_that_waits_for_the_reply_in_front_of_it() {
         out.parse("s", "INSERT INTO t VALUES (1)").bind("", "s");
     });
     client.send(b"H\0\0\0\x04");
-    assert_eq!(crate::support_short(&client.until('E')), "1E25006");
+    assert_eq!(short(&client.until('E')), "1E25006");
     client.say(|out| {
         out.sync();
     });
-    assert_eq!(crate::support_short(&client.until('Z')), " I");
+    assert_eq!(short(&client.until('Z')), " I");
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn a_statement_prepared_before_is_refused_while_frozen_and_valid_after_the_thaw(
         client.say(|out| {
             out.bind("", name).execute("").sync();
         });
-        crate::support_short(&client.until('Z'))
+        short(&client.until('Z'))
     };
     proxy.freeze();
     assert_eq!(run("w"), "E25006 I");
@@ -112,7 +112,7 @@ fn earlier_work_of_a_refused_batch_or_message_is_rolled_back() {
         out.parse("", "SELECT 1").bind("", "").execute("").parse("", "INSERT INTO t VALUES (1)");
         out.bind("", "").execute("").parse("", "SELECT 2").bind("", "").execute("").sync();
     });
-    assert_eq!(crate::support_short(&client.until('Z')), "12DC1E25006 I");
+    assert_eq!(short(&client.until('Z')), "12DC1E25006 I");
     assert_eq!(client.ask("SELECT 1; INSERT INTO t VALUES (1); SELECT 2"), "E25006 I");
     assert_eq!(server.rows(&database), 0);
 }
@@ -125,7 +125,7 @@ fn a_refused_copy_swallows_the_data_that_follows_it() {
         out.query("COPY t FROM STDIN");
     });
     client.send(b"d\0\0\0\x061\nc\0\0\0\x04");
-    assert_eq!(crate::support_short(&client.until('Z')), "E25006 I");
+    assert_eq!(short(&client.until('Z')), "E25006 I");
     assert_eq!(client.ask("SELECT 1"), "TDC I");
     assert_eq!(server.rows(&database), 0);
 }
@@ -141,14 +141,14 @@ fn function_calls_are_refused_but_reads_of_large_objects() {
     client.say(|out| {
         out.function_call(now);
     });
-    assert_eq!(crate::support_short(&client.until('Z')), "E25006 I");
+    assert_eq!(short(&client.until('Z')), "E25006 I");
     let lo_get: u32 = server.sql(&database, "SELECT 'lo_get(oid)'::regprocedure::oid").parse().unwrap();
     let mut body = lo_get.to_be_bytes().to_vec();
     body.extend_from_slice(&[0, 1, 0, 1, 0, 1, 0, 0, 0, 4]);
     body.extend_from_slice(&large.to_be_bytes());
     body.extend_from_slice(&[0, 1]);
     client.send(&crate::support::message(b'F', &body));
-    assert_eq!(crate::support_short(&client.until('Z')), "V I");
+    assert_eq!(short(&client.until('Z')), "V I");
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn pipelined_reads_are_not_slowed_to_one_at_a_time_while_frozen() {
         }
     });
     for _ in 0..50 {
-        assert_eq!(crate::support_short(&client.until('Z')), "TDC I");
+        assert_eq!(short(&client.until('Z')), "TDC I");
     }
 }
 

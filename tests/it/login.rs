@@ -1,7 +1,7 @@
 //! Start-up: versions and options are negotiated by the server itself, hosts are tried in their order, and silent
 //! connections are looked after.
 
-use crate::support::{Message, Postgres, Proxy, Wire, eventually, free_port};
+use crate::support::{Message, Postgres, Proxy, Wire, eventually, free_port, short};
 use frostgate::wire::startup::StartupMessage;
 use std::fs;
 
@@ -57,7 +57,7 @@ fn a_key_of_the_length_that_the_server_gives_cancels() {
     let active = sleeps(&format!("pid = {}", key.process_id));
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     Wire::open(proxy.port).send(&key.request());
-    assert_eq!(crate::support_short(&wire.until('Z')), "TE57014 I");
+    assert_eq!(short(&wire.until('Z')), "TE57014 I");
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn hosts_are_tried_in_their_order_and_a_cancel_goes_where_its_session_went() {
     let active = sleeps(&format!("pid = {}", key.process_id));
     eventually("it sleeps", || (server.sql("postgres", &active) == "1").then_some(()));
     Wire::open(proxy.port).send(&key.request());
-    assert_eq!(crate::support_short(&wire.until('Z')), "TE57014 I");
+    assert_eq!(short(&wire.until('Z')), "TE57014 I");
     let nowhere = Proxy::with(&format!("host=127.0.0.1,nowhere.invalid port={}", free_port()), &[]);
     let told = nowhere.psql("postgres", &["-c", "SELECT 1"]);
     assert!(told.err.contains("127.0.0.1:") && told.err.contains("nowhere.invalid:"), "{told:?}");

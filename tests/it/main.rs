@@ -20,10 +20,9 @@ mod loopholes;
 mod names;
 mod page;
 mod relay;
+mod spanning;
 mod support;
 mod tls;
 mod verbs;
 mod window;
 mod writers;
-
-use support::short as support_short;

@@ -1,9 +1,6 @@
 //! What runs by name is judged by what stands under it.
 
-use crate::{
-    support::{Postgres, Proxy},
-    support_short,
-};
+use crate::support::{Postgres, Proxy, short};
 
 fn open() -> (&'static Postgres, Proxy, String) {
     let server = Postgres::shared();
@@ -30,7 +27,7 @@ fn execute_does_what_was_prepared_whoever_prepared_it_and_however_it_is_spelled(
     client.say(|out| {
         out.bind("", "writes").execute("").sync();
     });
-    assert_eq!(support_short(&client.until('Z')), "E25006 I");
+    assert_eq!(short(&client.until('Z')), "E25006 I");
     assert_eq!(server.rows(&database), 0);
 }
 
@@ -59,13 +56,13 @@ fn a_definition_that_failed_leaves_what_was_there() {
         client.say(|out| {
             out.parse("s", sql).sync();
         });
-        assert_eq!(support_short(&client.until('Z')), answer);
+        assert_eq!(short(&client.until('Z')), answer);
     }
     proxy.freeze();
     client.say(|out| {
         out.bind("", "s").execute("").sync();
     });
-    assert_eq!(support_short(&client.until('Z')), "2DC I");
+    assert_eq!(short(&client.until('Z')), "2DC I");
 }
 
 #[test]
@@ -115,7 +112,7 @@ fn more_names_than_are_kept_are_unknown_and_refused_while_frozen() {
         client.say(|out| {
             out.bind("", name).execute("").sync();
         });
-        support_short(&client.until('Z'))
+        short(&client.until('Z'))
     };
     assert_eq!(run("s0"), "2DC I");
     assert_eq!(run("s8999"), "E25006 I");

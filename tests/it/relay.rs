@@ -1,9 +1,6 @@
 //! Open, the proxy is invisible: the same answers, in the same order, whatever the size and the pace.
 
-use crate::{
-    support::{Postgres, Proxy, eventually, message},
-    support_short,
-};
+use crate::support::{Postgres, Proxy, eventually, message, short};
 use std::{
     io::{Read as _, Write as _},
     process::{Command, Stdio},
@@ -209,7 +206,7 @@ fn a_half_closed_client_still_gets_its_answer() {
         out.query("SELECT 'half', pg_sleep(0.3)");
     });
     client.stream.shutdown(std::net::Shutdown::Write).unwrap();
-    assert_eq!(support_short(&client.until('Z')), "TDC I");
+    assert_eq!(short(&client.until('Z')), "TDC I");
 }
 
 #[test]
@@ -221,7 +218,7 @@ fn a_statement_cut_into_single_bytes_is_the_same_statement() {
         for byte in message(b'Q', format!("{sql}\0").as_bytes()) {
             client.send(&[byte]);
         }
-        assert_eq!(support_short(&client.until('Z')), answer);
+        assert_eq!(short(&client.until('Z')), answer);
     }
 }
 
@@ -248,7 +245,7 @@ fn a_replication_stream_passes_while_open_and_while_frozen() {
         }
         walsender.send(b"c\0\0\0\x04");
         walsender.until('c');
-        assert_eq!(support_short(&walsender.until('Z')).chars().last(), Some('I'));
+        assert_eq!(short(&walsender.until('Z')).chars().last(), Some('I'));
         assert_eq!(walsender.ask("IDENTIFY_SYSTEM"), "TDC I");
     }
 }
