@@ -9,6 +9,7 @@ use super::{
     facts::{Facts, Process},
     findings::{Finding, Kind, Weight},
     judge::Ours,
+    wal::{Read, WalRead},
 };
 use crate::freeze::Phase;
 use serde::{Deserialize, Serialize};
@@ -27,16 +28,18 @@ pub enum Proof {
     OneLook,
 }
 
-/// What the proxy itself knows of the time between the first look and the last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// What is known, beyond the looks, of the time between the first and the last.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stretch {
     /// Statements that exempt sessions ran behind the shut gate.
     pub exempt_statements: u64,
     /// Ordinary sessions that ended.
     pub ended_sessions: u64,
+    /// What the write-ahead log says; none where it could not be read, or nothing moved.
+    pub wal: Option<WalRead>,
 }
 
-pub(super) fn explain(looks: &[Facts], ours: &Ours, stretch: Stretch) -> (Proof, Option<Finding>) {
+pub(super) fn explain(looks: &[Facts], ours: &Ours, stretch: &Stretch) -> (Proof, Option<Finding>) {
     let ([first, ..], [.., last]) = (looks, looks) else { return (Proof::OneLook, None) };
     if looks.len() == 1 {
         return (Proof::OneLook, None);
@@ -58,17 +61,28 @@ pub(super) fn explain(looks: &[Facts], ours: &Ours, stretch: Stretch) -> (Proof,
         }
         Phase::Frozen => {}
     }
+    match stretch.wal.as_ref().map_or(Read::Unknown, |wal| wal.judge(used)) {
+        Read::Harmless(by) => return (Proof::Explained, moved(Weight::Note, format!("{told}; {by}"))),
+        Read::Written(by) if stretch.exempt_statements == 0 => {
+            return (Proof::Moved, moved(Weight::Violation, format!("{told}; {by}")));
+        }
+        // The log has no process ids: what exempt sessions wrote can't be told from what others did.
+        Read::Written(_) | Read::Unknown => {}
+    }
     let reasons = reasons(looks, stretch, used);
     if reasons.is_empty() || last.xmax < first.xmax {
         let what = format!("{told}, and nothing that is known explains it: something writes");
         return (Proof::Moved, moved(Weight::Violation, what));
     }
-    let what = format!("{told}; {}", reasons.join("; "));
+    let mut what = format!("{told}; {}", reasons.join("; "));
+    if stretch.wal.is_none() {
+        what.push_str(" (seen, not proven: pg_walinspect in the monitor's database would tell from the log)");
+    }
     (Proof::Explained, moved(Weight::Note, what))
 }
 
 /// What is known to take ids and was seen at it.
-fn reasons(looks: &[Facts], stretch: Stretch, used: u64) -> Vec<String> {
+fn reasons(looks: &[Facts], stretch: &Stretch, used: u64) -> Vec<String> {
     let mut reasons = Vec::new();
     let ([first, ..], [.., last]) = (looks, looks) else { return reasons };
     let at_work = looks.iter().flat_map(|look| &look.backends).find(|b| b.process() == Process::Autovacuum);

@@ -9,9 +9,11 @@ mod judge;
 mod report;
 #[cfg(test)]
 mod tests;
+mod wal;
 
 pub use facts::{Backend, CronJob, Facts, HeldLock, Prepared, Slot, Subscription};
 pub use findings::{Finding, Kind, Weight, Who};
 pub use interval::{Proof, Stretch};
 pub use judge::{Judged, Ours, judge};
 pub use report::{CheckReport, Quiet, ServerSeen};
+pub use wal::{WalRead, WalWrite};

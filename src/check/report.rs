@@ -73,7 +73,7 @@ impl CheckReport {
     pub fn of(
         looks: &[Facts],
         ours: &Ours,
-        stretch: Stretch,
+        stretch: &Stretch,
         (checked_at, interval_ms): (Timestamp, u64),
     ) -> Option<Self> {
         let (first, last) = (looks.first()?, looks.last()?);

@@ -44,7 +44,7 @@ fn ours(ordinary: &[u32], exempt: &[u32]) -> Ours {
     }
 }
 
-fn report(looks: &[Facts], ours: &Ours, stretch: Stretch) -> CheckReport {
+fn report(looks: &[Facts], ours: &Ours, stretch: &Stretch) -> CheckReport {
     CheckReport::of(looks, ours, stretch, (Timestamp::UNIX_EPOCH, 1000)).unwrap()
 }
 
@@ -158,21 +158,21 @@ fn a_lock_that_a_migration_would_wait_for_is_a_warning_unless_its_holder_gives_w
 
 #[test]
 fn no_transaction_id_in_between_and_nobody_about_is_the_proof() {
-    let told = report(&[look(vec![]), look(vec![])], &ours(&[], &[]), Stretch::default());
+    let told = report(&[look(vec![]), look(vec![])], &ours(&[], &[]), &Stretch::default());
     assert_eq!((told.quiet, told.proof, told.transaction_ids), (Quiet::Verified, Proof::Unchanged, 0));
-    assert_eq!(report(&[look(vec![])], &ours(&[], &[]), Stretch::default()).proof, Proof::OneLook);
+    assert_eq!(report(&[look(vec![])], &ours(&[], &[]), &Stretch::default()).proof, Proof::OneLook);
 }
 
 #[test]
 fn what_moved_is_explained_before_anybody_is_alarmed() {
     let none = ours(&[], &[]);
     let moved = |by: u64, facts: Facts| Facts { xmax: 700 + by, ..facts };
-    let unexplained = report(&[look(vec![]), moved(2, look(vec![]))], &none, Stretch::default());
+    let unexplained = report(&[look(vec![]), moved(2, look(vec![]))], &none, &Stretch::default());
     assert_eq!((unexplained.quiet, unexplained.proof), (Quiet::Violated, Proof::Moved));
     let task = Some("autovacuum: ANALYZE public.t".to_owned());
     let worker = Backend { task, ..process(9, "autovacuum worker") };
     let explained = |looks: &[Facts], stretch| {
-        let told = report(looks, &none, stretch);
+        let told = report(looks, &none, &stretch);
         assert_eq!((told.quiet, told.proof), (Quiet::Verified, Proof::Explained), "{told:?}");
         told.findings.last().unwrap().what.clone()
     };
@@ -181,15 +181,45 @@ fn what_moved_is_explained_before_anybody_is_alarmed() {
     let ran = [look(vec![]), moved(2, Facts { autovacuum_runs: 1, ..look(vec![]) })];
     assert!(explained(&ran, Stretch::default()).contains("autovacuum was at 1 table"));
     let plain = [look(vec![]), moved(2, look(vec![]))];
-    let exempt = Stretch { exempt_statements: 4, ended_sessions: 0 };
+    let exempt = Stretch { exempt_statements: 4, ended_sessions: 0, wal: None };
     assert!(explained(&plain, exempt).contains("maintenance listener ran 4"));
-    let ended = Stretch { exempt_statements: 0, ended_sessions: 2 };
+    let ended = Stretch { exempt_statements: 0, ended_sessions: 2, wal: None };
     assert!(explained(&plain, ended).contains("2 session(s) of the proxy ended"));
-    let too_few = Stretch { exempt_statements: 0, ended_sessions: 1 };
+    let too_few = Stretch { exempt_statements: 0, ended_sessions: 1, wal: None };
     assert_eq!(
-        report(&plain, &none, too_few).proof,
+        report(&plain, &none, &too_few).proof,
         Proof::Moved,
         "one session drops its tables with one id"
+    );
+}
+
+#[test]
+fn the_log_convicts_whom_autovacuum_would_have_hidden_and_clears_what_nothing_explains() {
+    let none = ours(&[], &[]);
+    let busy = Facts { xmax: 702, autovacuum_runs: 1, ..look(vec![]) };
+    let with = |wal, exempt_statements| {
+        let stretch = Stretch { exempt_statements, wal: Some(wal), ..Stretch::default() };
+        let told = report(&[look(vec![]), busy.clone()], &none, &stretch);
+        (told.quiet, told.proof, told.findings[0].what.clone())
+    };
+    let write = WalWrite { xid: 701, record: "Heap/INSERT".into(), relation: Some("t".into()) };
+    let written = WalRead { upkeep: 1, writes: 1, examples: vec![write], ..WalRead::default() };
+    let (quiet, proof, what) = with(written.clone(), 0);
+    assert_eq!((quiet, proof), (Quiet::Violated, Proof::Moved));
+    assert!(what.contains("701 (Heap/INSERT in t)"), "{what}");
+    assert_eq!(with(written, 3).0, Quiet::Verified, "the maintenance listener may have been it");
+    let idle = Facts { xmax: 702, ..look(vec![]) };
+    let clear = Stretch {
+        wal: Some(WalRead { upkeep: 1, temporary: 1, ..WalRead::default() }),
+        ..Stretch::default()
+    };
+    let told = report(&[look(vec![]), idle.clone()], &none, &clear);
+    assert_eq!((told.quiet, told.proof), (Quiet::Verified, Proof::Explained));
+    let part = Stretch { wal: Some(WalRead { upkeep: 1, ..WalRead::default() }), ..Stretch::default() };
+    assert_eq!(
+        report(&[look(vec![]), idle], &none, &part).quiet,
+        Quiet::Violated,
+        "one is not accounted for"
     );
 }
 
@@ -197,22 +227,22 @@ fn what_moved_is_explained_before_anybody_is_alarmed() {
 fn an_open_gate_explains_nothing_away() {
     let open = Ours { phase: Phase::Open, ..ours(&[], &[]) };
     let looks = [look(vec![]), Facts { xmax: 701, autovacuum_runs: 1, ..look(vec![]) }];
-    assert_eq!(report(&looks, &open, Stretch::default()).quiet, Quiet::Violated);
+    assert_eq!(report(&looks, &open, &Stretch::default()).quiet, Quiet::Violated);
 }
 
 #[test]
 fn who_was_there_only_in_between_is_found_and_told_once() {
     let looks = [look(vec![client(12)]), look(vec![client(12), client(13)]), look(vec![])];
-    let told = report(&looks, &ours(&[], &[]), Stretch::default());
+    let told = report(&looks, &ours(&[], &[]), &Stretch::default());
     assert_eq!((told.quiet, told.bypassers()), (Quiet::Violated, 2));
 }
 
 #[test]
 fn a_standby_and_another_server_prove_nothing() {
     let standby = Facts { is_standby: true, ..look(vec![]) };
-    assert_eq!(report(&[standby], &ours(&[], &[]), Stretch::default()).quiet, Quiet::NotChecked);
+    assert_eq!(report(&[standby], &ours(&[], &[]), &Stretch::default()).quiet, Quiet::NotChecked);
     let own = Ours { identifier: Some("1".into()), ..ours(&[], &[]) };
     let other = Facts { identifier: Some("2".into()), ..look(vec![]) };
-    let told = report(&[other.clone(), other], &own, Stretch::default());
+    let told = report(&[other.clone(), other], &own, &Stretch::default());
     assert_eq!((told.quiet, told.findings[0].kind), (Quiet::NotChecked, Kind::WrongServer));
 }

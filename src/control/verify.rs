@@ -7,10 +7,10 @@ use super::{
     operator::{Operator, lock},
 };
 use crate::{
-    check::{CheckReport, Facts, Kind, Ours, Stretch},
+    check::{CheckReport, Facts, Kind, Ours, Stretch, WalRead},
     fleet::Processes,
     freeze::Phase,
-    monitor::{Monitor, MonitorError},
+    monitor::{Monitor, MonitorError, Used},
     tls::TlsError,
 };
 use jiff::Timestamp;
@@ -50,8 +50,9 @@ impl Operator {
         let stretch = Stretch {
             exempt_statements: self.exempt_statements().saturating_sub(exempt),
             ended_sessions: processes.ended.saturating_sub(ended),
+            wal: self.read_wal(monitor, &looks).await,
         };
-        let report = self.report(&looks, processes, stretch, begun).await.ok_or(ControlError::NoMonitor)?;
+        let report = self.report(&looks, processes, &stretch, begun).await.ok_or(ControlError::NoMonitor)?;
         self.note_report(&report);
         Ok(report)
     }
@@ -75,15 +76,16 @@ impl Operator {
             lock(&self.evidence).last = Some(now);
             return;
         };
+        let looks = [before.facts, now.facts.clone()];
         let stretch = Stretch {
             exempt_statements: now.exempt_statements.saturating_sub(before.exempt_statements),
             ended_sessions: now.processes.ended.saturating_sub(before.processes.ended),
+            wal: self.read_wal(monitor, &looks).await,
         };
         let mut processes = now.processes.clone();
         processes.ordinary.extend(&before.processes.ordinary);
         processes.exempt.extend(&before.processes.exempt);
-        let looks = [before.facts, now.facts.clone()];
-        if let Some(report) = self.report(&looks, processes, stretch, before.at).await {
+        if let Some(report) = self.report(&looks, processes, &stretch, before.at).await {
             self.note_report(&report);
         }
         lock(&self.evidence).last = Some(now);
@@ -112,6 +114,24 @@ impl Operator {
             Err(error) => {
                 self.note_problem(&error);
                 Err(ControlError::Monitor(error))
+            }
+        }
+    }
+
+    /// What the log says of the ids that were used between those looks. Behind an open gate, or while something drains,
+    /// nobody asks what they were used for.
+    async fn read_wal(&self, monitor: &Monitor, looks: &[Facts]) -> Option<WalRead> {
+        let (first, last) = (looks.first()?, looks.last()?);
+        let count = last.xmax.checked_sub(first.xmax).filter(|count| *count > 0)?;
+        if self.phase() != Phase::Frozen {
+            return None;
+        }
+        let used = Used { first: first.xmax, count, from: &first.wal };
+        match monitor.read_wal(used).await {
+            Ok(read) => read,
+            Err(error) => {
+                self.note_problem(&error);
+                None
             }
         }
     }
@@ -146,7 +166,7 @@ impl Operator {
         &self,
         looks: &[Facts],
         mut processes: Processes,
-        stretch: Stretch,
+        stretch: &Stretch,
         begun: Timestamp,
     ) -> Option<Arc<CheckReport>> {
         let now = self.now();

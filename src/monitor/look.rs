@@ -1,9 +1,13 @@
 //! One look at the server. A connection that broke is made anew by the next look; a question that takes too long
 //! ends the connection, so that no late answer is taken for another question's.
 
-use super::{error::MonitorError, queries};
+use super::{
+    error::MonitorError,
+    queries,
+    wal::{self, Used},
+};
 use crate::{
-    check::Facts,
+    check::{Facts, WalRead},
     config::Conninfo,
     net::{Stream, Upstream},
     tls::TlsError,
@@ -90,6 +94,19 @@ impl Monitor {
         }
     }
 
+    /// What the write-ahead log says of those transaction ids; none where it can't be read: no `pg_walinspect` in the
+    /// monitor's database, no right to use it, or too much to read.
+    ///
+    /// # Errors
+    /// There is no connection any more, or no answer in time.
+    pub async fn read_wal(&self, used: Used<'_>) -> Result<Option<WalRead>, MonitorError> {
+        let mut held = self.client.lock().await;
+        let Some(client) = held.take() else { return Ok(None) };
+        let read = read_wal(&client, used).await?;
+        *held = Some(client);
+        Ok(read)
+    }
+
     async fn connect(&self) -> Result<Client, MonitorError> {
         let (stream, place) = self.upstream.connect().await.map_err(MonitorError::Unreachable)?;
         match within(self.log_in(stream)).await {
@@ -127,6 +144,13 @@ async fn look(client: &Client, own: &[u32]) -> Result<Facts, MonitorError> {
         facts.cron_jobs = Some(serde_json::from_str(&jobs).map_err(MonitorError::Answer)?);
     }
     Ok(facts)
+}
+
+async fn read_wal(client: &Client, used: Used<'_>) -> Result<Option<WalRead>, MonitorError> {
+    let Some(schema) = permitted(ask(client, wal::SCHEMA).await)? else { return Ok(None) };
+    let Some(question) = wal::question(&schema, used) else { return Ok(None) };
+    let answer = permitted(ask(client, &question).await)?;
+    answer.map(|answer| serde_json::from_str(&answer).map_err(MonitorError::Answer)).transpose()
 }
 
 /// The first value of the answer.

@@ -6,8 +6,10 @@ mod look;
 mod preflight;
 mod principal;
 mod queries;
+mod wal;
 
 pub use error::MonitorError;
 pub use look::Monitor;
 pub use preflight::{Row, preflight};
 pub use principal::{Principal, ROWS_LIMIT, Sitting};
+pub use wal::Used;

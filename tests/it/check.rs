@@ -24,7 +24,7 @@ pub(crate) fn turn() -> std::sync::MutexGuard<'static, ()> {
     TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn monitored(server: &Postgres, role: &str, more: &[&str]) -> Proxy {
+pub(crate) fn monitored(server: &Postgres, role: &str, more: &[&str]) -> Proxy {
     let monitor = format!("host=127.0.0.1 port={} user={role} dbname=postgres", server.port);
     let all = [&["--monitor", &monitor], more].concat();
     Proxy::with(&upstream(server), &all)
@@ -36,7 +36,7 @@ fn verify(proxy: &Proxy) -> (Ran, Value) {
     (ran, json)
 }
 
-fn violations(report: &Value) -> Vec<String> {
+pub(crate) fn violations(report: &Value) -> Vec<String> {
     let all = report["findings"].as_array().unwrap().iter();
     all.filter(|finding| finding["weight"] == "violation")
         .map(|finding| finding["kind"].as_str().unwrap().to_owned())

@@ -24,5 +24,6 @@ mod spanning;
 mod support;
 mod tls;
 mod verbs;
+mod wal;
 mod window;
 mod writers;
