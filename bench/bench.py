@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Frostgate beside a direct connection, PgBouncer and HAProxy, in interleaved rounds on this machine.
 
-usage: bench/bench.py [--rounds 5] [--seconds 1] [--only PART,…] [--targets T,…] [--out FILE]
+usage: bench/bench.py [--rounds 5] [--seconds 1] [--only PART,…] [--targets T,…] [--cases REGEX] [--out FILE]
 
 Parts: pgbench, streams, connects, idle, freeze, refusals. Each number is the median of its rounds; a ratio is of
 medians in one run. It makes a PostgreSQL of its own in a temporary folder, and needs its programs, pgbench, and
@@ -123,7 +123,7 @@ class Lab:
         ini.write_text(
             f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\npool_mode = session\n"
-            "max_client_conn = 6000\ndefault_pool_size = 5100\nserver_reset_query =\nlog_connections = 0\n"
+            "max_client_conn = 6000\ndefault_pool_size = 5100\nlog_connections = 0\n"
             "log_disconnections = 0\nignore_startup_parameters = extra_float_digits\n")
         process = self.spawn(self.as_user([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", ini]))
         wait_for(port)
@@ -141,7 +141,7 @@ class Lab:
     def start_frostgate(self, name="frostgate", *flags):
         port, state = free_port(), self.folder / name
         program = os.environ.get("FROSTGATE_BIN") or ROOT / "target/release/frostgate"
-        command = [program, "serve", "--upstream", f"host=127.0.0.1 port={self.port}", "--listen", f"127.0.0.1:{port}",
+        command = [program, "serve", "--upstream", f"host=127.0.0.1 port={self.port} sslmode=disable", "--listen", f"127.0.0.1:{port}",
                    "--state-dir", state, "--http", f"127.0.0.1:{free_port()}", *flags]
         environment = {**os.environ, "FROSTGATE_LOG": "warn"}
         config = self.folder / f"{name}.toml"
@@ -153,6 +153,10 @@ class Lab:
 
     def start_frozen(self):
         self.start_frostgate("frozen", "--frozen")
+
+    def start_frostgate1(self):
+        """On one thread, as PgBouncer and HAProxy run here: what a transaction costs depends on it."""
+        self.start_frostgate("frostgate1", "--threads", "1")
 
     def close(self):
         for process in reversed(self.processes):
@@ -198,11 +202,17 @@ def part_pgbench(lab, options):
     names = list(lab.targets)
     yield "case", *[f"{name}: tps ratio · added µs · CPU µs/tx" for name in names]
     for title, arguments, reads in pgbench_cases(lab):
+        if not re.search(options.cases, title):
+            continue
+
         def measure(name):
             port, pids = lab.targets[name]
             before = cpu(pids)
             command = [lab.bin / "pgbench", "-n", "-T", str(options.seconds), *arguments, *lab.where(port)]
-            out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            ran = subprocess.run(command, capture_output=True, text=True)
+            if ran.returncode:
+                sys.exit(f"bench: {title} through {name} failed: {ran.stderr}")
+            out = ran.stdout
             done = int(re.search(r"actually processed: (\d+)", out)[1])
             tps = float(re.search(r"tps = ([\d.]+)", out)[1])
             late = float(re.search(r"latency average = ([\d.]+)", out)[1])
@@ -318,7 +328,7 @@ def part_refusals(lab, options):
 
 PARTS = {"pgbench": part_pgbench, "streams": part_streams, "connects": part_connects, "idle": part_idle,
          "freeze": part_freeze, "refusals": part_refusals}
-TARGETS = ["direct", "pgbouncer", "haproxy", "frostgate", "frozen"]
+TARGETS = ["direct", "pgbouncer", "haproxy", "frostgate", "frostgate1", "frozen"]
 
 
 def machine():
@@ -332,6 +342,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=1)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--targets", default=",".join(TARGETS))
+    parser.add_argument("--cases", default="", help="only the pgbench cases whose title this expression matches")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     lab = Lab(options.targets.split(","))

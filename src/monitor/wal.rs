@@ -17,6 +17,8 @@ const STATISTICS: &str = "'{2619,2696,2840,2841,3429,3433,3430,3431}'";
 /// What has a row for a temporary table or sequence: `pg_type`, `pg_attribute`, `pg_class`, `pg_shdepend`, `pg_sequence`,
 /// `pg_attrdef`, `pg_constraint`, `pg_depend`, `pg_index`, `pg_statistic`.
 const OF_RELATIONS: &str = "'{1247,1249,1259,1214,2224,2604,2606,2608,2610,2619}'";
+/// The indexes of `pg_attribute` and `pg_class`, rows of which are updated on the way.
+const THEIR_INDEXES: &str = "'{2658,2659,2662,2663,3455}'";
 /// More than this is not read: it would take long, and a busy log says enough.
 const LENGTH_LIMIT: u64 = 64 << 20;
 /// Transactions that are told one by one.
@@ -64,8 +66,9 @@ pub(super) fn question(schema: &str, used: Used<'_>) -> Option<String> {
     (manager = 'Heap2' AND type ~ '^(NEW_CID|PRUNE|VISIBLE|FREEZE|VACUUM)') OR (manager = 'Heap' AND type ~ '^INPLACE')
       OR (manager = 'Storage' AND type = 'TRUNCATE') OR (files <> '{{}}' AND files <@ {STATISTICS}) AS is_upkeep,
     (manager = 'Heap2' AND type ~ '^(NEW_CID|PRUNE|VISIBLE)')
-      OR (manager = 'Heap' AND type ~ '^(DELETE|UPDATE|HOT_UPDATE|INPLACE)' AND files <> '{{}}'
-          AND files <@ {OF_RELATIONS}) AS is_of_relations
+      OR (manager = 'Heap' AND type ~ '^(DELETE|UPDATE|HOT_UPDATE|LOCK|INPLACE)' AND files <> '{{}}'
+          AND files <@ {OF_RELATIONS})
+      OR (manager = 'Btree' AND files <> '{{}}' AND files <@ {THEIR_INDEXES}) AS is_of_relations
   FROM record WHERE xid <> 0 AND (xid - {first} % 4294967296 + 4294967296) % 4294967296 < {count}
 ), transaction AS (
   SELECT xid, bool_and(is_end) AS is_bare, bool_and(is_end OR is_upkeep) AS is_upkeep,
