@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool, nginx, chromium. On Debian and Ubuntu it
-# installs what is missing, as root or with sudo, and says so; elsewhere it says what to install, and ends with 1.
+# Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool, nginx, chromium, pg_cron.
+# On Debian and Ubuntu it installs what is missing, as root or with sudo, and says so; elsewhere it says what to
+# install, and ends with 1.
 #
 # usage: scripts/setup.sh NAME…      (package:NAME is one of Debian's packages)
 #
@@ -133,6 +134,19 @@ need_nginx() {
     apt_install nginx-light
 }
 
+# Extensions that write by themselves: the check is tried beside real ones.
+need_pg_cron() {
+    local bin version
+    bin=$(printf '%s\n' /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+    version=$(basename "${bin%/bin}")
+    [ -e "/usr/lib/postgresql/$version/lib/pg_cron.so" ] && return
+    if has apt-get && apt-cache policy "postgresql-$version-cron" 2>/dev/null | grep -q 'Candidate: [0-9]'; then
+        apt_install "postgresql-$version-cron"
+    else
+        say "pg_cron is not in this system's packages; the test beside it is skipped"
+    fi
+}
+
 need_chromium() {
     has chromium && return
     if has apt-get && apt-cache policy chromium 2>/dev/null | grep -q 'Candidate: [0-9]'; then
@@ -146,9 +160,9 @@ packages=()
 for what in "$@"; do
     case $what in
     package:*) packages+=("${what#package:}") ;;
-    rust | cc | make | postgres | promtool | nginx | chromium) "need_$what" ;;
+    rust | cc | make | postgres | promtool | nginx | chromium | pg_cron) "need_$what" ;;
     *)
-        sed -n '2,5p' "$0" >&2
+        sed -n '2,6p' "$0" >&2
         exit 2
         ;;
     esac

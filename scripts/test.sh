@@ -13,7 +13,7 @@ step() { # name, then the command
 
 document() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet; }
 
-step 'set-up' scripts/setup.sh rust cc postgres promtool nginx chromium
+step 'set-up' scripts/setup.sh rust cc postgres promtool nginx chromium pg_cron
 export PATH="$PATH:$PWD/.cache/prometheus/usr/bin"
 # What is missing from here on is a failure, not a reason to skip.
 export FROSTGATE_TEST_TOOLS='promtool nginx'

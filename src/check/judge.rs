@@ -190,7 +190,11 @@ fn judge_jobs(look: &Facts, findings: &mut Vec<Finding>) {
     if look.cron_launches == Some(false) {
         return;
     }
-    let stop_all = "ALTER SYSTEM SET cron.launch_active_jobs = off; SELECT pg_reload_conf();";
+    // The setting came with pg_cron 1.5; where it is known, it is on.
+    let stop_all = match look.cron_launches {
+        Some(_) => "ALTER SYSTEM SET cron.launch_active_jobs = off; SELECT pg_reload_conf();",
+        None => "UPDATE cron.job SET active = false; -- as a superuser, in the database that pg_cron is in",
+    };
     let runs = look.backends.iter().any(|backend| backend.process() == Process::Cron);
     match &look.cron_jobs {
         Some(jobs) => {

@@ -30,7 +30,7 @@ pub(crate) fn monitored(server: &Postgres, role: &str, more: &[&str]) -> Proxy {
     Proxy::with(&upstream(server), &all)
 }
 
-fn verify(proxy: &Proxy) -> (Ran, Value) {
+pub(crate) fn verify(proxy: &Proxy) -> (Ran, Value) {
     let ran = proxy.run(&["verify", "--for", "300ms", "--json"]);
     let json = if ran.out.is_empty() { Value::Null } else { ran.json() };
     (ran, json)

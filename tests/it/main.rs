@@ -8,6 +8,7 @@ mod bad_input;
 mod cancel;
 mod check;
 mod corpus;
+mod cron;
 mod drain;
 mod durable;
 mod ended;
