@@ -2,6 +2,7 @@
 //! reverse order. Owns the clock.
 
 mod clock;
+mod descriptors;
 mod doors;
 mod error;
 mod signals;
@@ -71,6 +72,7 @@ pub fn log_to_stderr() {
 
 async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let config = Arc::new(config);
+    descriptors::raise(config.limits.max_connections);
     let store = StateFile::open(&config.state_dir)?;
     let state_durable = is_durable(store.folder());
     let (state, start_fault) = load_state(&store, start)?;

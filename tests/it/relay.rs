@@ -1,6 +1,6 @@
 //! Open, the proxy is invisible: the same answers, in the same order, whatever the size and the pace.
 
-use crate::support::{Postgres, Proxy, eventually, message, short};
+use crate::support::{Postgres, Proxy, binary, eventually, message, short, upstream};
 use std::{
     io::{Read as _, Write as _},
     process::{Command, Stdio},
@@ -134,8 +134,7 @@ fn a_statement_beyond_the_limit_passes_while_open_and_is_refused_while_frozen() 
     let database = server.database();
     let config = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(config.path(), "[limits]\nmax_statement_bytes = 65536\n").unwrap();
-    let proxy =
-        Proxy::with(&crate::support::upstream(server), &["--config", config.path().to_str().unwrap()]);
+    let proxy = Proxy::with(&upstream(server), &["--config", config.path().to_str().unwrap()]);
     let mut client = proxy.connect(&database);
     let long = format!("SELECT length('{}')", "y".repeat(1_000_000));
     assert_eq!(client.value(&long), "1000000");
@@ -248,4 +247,17 @@ fn a_replication_stream_passes_while_open_and_while_frozen() {
         assert_eq!(short(&walsender.until('Z')).chars().last(), Some('I'));
         assert_eq!(walsender.ask("IDENTIFY_SYSTEM"), "TDC I");
     }
+}
+
+#[test]
+fn a_process_that_was_given_few_descriptors_takes_as_many_as_it_may_have_and_says_if_they_are_too_few() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut few = Command::new("sh");
+    few.args(["-c", "ulimit -n 900; ulimit -S -n 40; exec \"$0\" \"$@\""]).arg(binary());
+    let proxy = Proxy::started_by(few, folder, &upstream(Postgres::shared()), &[]);
+    let database = Postgres::shared().database();
+    let held: Vec<_> = (0..30).map(|_| proxy.connect(&database)).collect();
+    assert_eq!(held.len(), 30, "they take 60 descriptors");
+    let log = proxy.log();
+    assert!(log.contains("LimitNOFILE=") && log.contains("about 386 sessions"), "{log}");
 }

@@ -59,9 +59,14 @@ impl Proxy {
 
     /// In a folder that holds a state already.
     pub(crate) fn in_folder(folder: TempDir, upstream: &str, more: &[&str]) -> Self {
+        Self::started_by(Command::new(binary()), folder, upstream, more)
+    }
+
+    /// By a command that takes the program's arguments.
+    pub(crate) fn started_by(mut command: Command, folder: TempDir, upstream: &str, more: &[&str]) -> Self {
         let maintenance = folder.path().join(".s.PGSQL.1");
         let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
-        let mut child = Command::new(binary())
+        let mut child = command
             .args(["serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .arg("--maintenance-listen")
             .arg(&maintenance)
