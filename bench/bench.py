@@ -3,11 +3,11 @@
 
 usage: bench/bench.py [--rounds 5] [--seconds 1] [--only PART,…] [--targets T,…] [--cases REGEX] [--out FILE]
 
-Parts: pgbench, streams, connects, idle, freeze, refusals. Each number is the median of its rounds; a ratio is of
+Parts: pgbench, streams, connects, idle, many, row, tls, freeze, refusals. Each number is the median of its rounds; a ratio is of
 medians in one run. It makes a PostgreSQL of its own in a temporary folder, and needs its programs, pgbench, and
 pgbouncer and haproxy where these are to be measured (Debian's packages of those names). Only Python's own library.
 """
-import argparse, os, platform, re, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+import argparse, os, platform, re, resource, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -117,14 +117,15 @@ class Lab:
     def psql(self, sql, check=True):
         return subprocess.run(["psql", "-XAtqc", sql, *self.where(self.port)], check=check, capture_output=True, text=True)
 
-    def start_pgbouncer(self):
-        port, ini, users = free_port(), self.folder / "pgbouncer.ini", self.folder / "users"
+    def start_pgbouncer(self, more=""):
+        port, users = free_port(), self.folder / "users"
+        ini = self.folder / f"pgbouncer{port}.ini"
         users.write_text('"postgres" ""\n')
         ini.write_text(
             f"[databases]\n* = host=127.0.0.1 port={self.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n"
             f"listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {users}\npool_mode = session\n"
             "max_client_conn = 6000\ndefault_pool_size = 5100\nlog_connections = 0\n"
-            "log_disconnections = 0\nignore_startup_parameters = extra_float_digits\n")
+            f"log_disconnections = 0\nignore_startup_parameters = extra_float_digits\n{more}")
         process = self.spawn(self.as_user([shutil.which("pgbouncer") or "/usr/sbin/pgbouncer", ini]))
         wait_for(port)
         self.targets["pgbouncer"] = (port, [process.pid])
@@ -138,14 +139,15 @@ class Lab:
         wait_for(port)
         self.targets["haproxy"] = (port, [process.pid])
 
-    def start_frostgate(self, name="frostgate", *flags):
-        port, state = free_port(), self.folder / name
+    def start_frostgate(self, name="frostgate", *flags, upstream=None, connections=6000, more=""):
+        port, upstream = free_port(), upstream or self.port
+        state = self.folder / f"{name}{port}"
         program = os.environ.get("FROSTGATE_BIN") or ROOT / "target/release/frostgate"
-        command = [program, "serve", "--upstream", f"host=127.0.0.1 port={self.port} sslmode=disable", "--listen", f"127.0.0.1:{port}",
+        command = [program, "serve", "--upstream", f"host=127.0.0.1 port={upstream} sslmode=disable", "--listen", f"127.0.0.1:{port}",
                    "--state-dir", state, "--http", f"127.0.0.1:{free_port()}", *flags]
         environment = {**os.environ, "FROSTGATE_LOG": "warn"}
-        config = self.folder / f"{name}.toml"
-        config.write_text("[limits]\nmax_connections = 6000\n")
+        config = self.folder / f"{name}{port}.toml"
+        config.write_text(f"[limits]\nmax_connections = {connections}\n{more}")
         process = self.spawn([*map(str, command), "--config", str(config)], env=environment)
         wait_for(port)
         self.targets[name] = (port, [process.pid])
@@ -290,6 +292,84 @@ def part_idle(lab, options):
     yield "KB per idle connection, at 1,000", *row
 
 
+def part_many(lab, options):
+    """As many connections as the descriptors allow, 10,000 at most, before a server that costs nothing."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if os.getuid() == 0:
+        soft = hard = max(hard, 40_000)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    count = min(10_000, (hard - 1000) // 2)
+    port = free_port()
+    lab.spawn([sys.executable, str(Path(__file__).parent / "wire.py"), str(port)])
+    wait_for(port)
+    control = lab.start_frostgate("many", upstream=port, connections=count + 100)
+    listen, pids = lab.targets.pop("many")
+    warm = [Client(listen) for _ in range(20)]
+    before, began, used = memory(pids[0]), time.perf_counter(), cpu(pids)
+    held = [Client(listen) for _ in range(count)]
+    took, used = time.perf_counter() - began, cpu(pids) - used
+    grown = (memory(pids[0]) - before) / count
+    idle = cpu(pids)
+    time.sleep(5)
+    idle = (cpu(pids) - idle) / 5 * 100
+    began = time.perf_counter()
+    http_over_unix(control, "POST", "/v1/freeze", {"reason": "bench", "by": "bench"})
+    shut = (time.perf_counter() - began) * 1000
+    end = began + 30
+    while http_over_unix(control, "GET", "/v1/status")["state"] != "frozen" and time.perf_counter() < end:
+        time.sleep(0.005)
+    frozen = (time.perf_counter() - began) * 1000
+    yield "connections", "KB each", "s to connect them", "CPU µs each", "% of a core, idle", "freeze answered, ms", "frozen, ms"
+    yield f"{count}", f"{grown:.1f}", f"{took:.1f}", f"{used / count * 1e6:.0f}", f"{idle:.1f}", f"{shut:.0f}", f"{frozen:.0f}"
+    for client in warm + held:
+        client.close()
+
+
+def part_row(lab, options):
+    """One row of a gigabyte: what the proxy's memory grows by at its peak."""
+    names = [name for name in lab.targets if name in ("pgbouncer", "frostgate")]
+    yield "", *names
+    row = []
+    for name in names:
+        port, pids = lab.targets[name]
+        peak = lambda: int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pids[0]}/status").read_text())[1])
+        client, before = Client(port), peak()
+        got = client.drain("SELECT repeat('x', 1000000000)")
+        client.close()
+        row.append(f"{peak() - before} of {got // 1024}")
+    yield "KB of memory for one row", *row
+
+
+def part_tls(lab, options):
+    """TLS to the clients, plain text to the server: the same certificate, and the cipher that libpq asks for first."""
+    key, certificate = lab.folder / "key.pem", lab.folder / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-subj", "/CN=localhost", "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    key.chmod(0o600)
+    if lab.user:
+        shutil.chown(key, lab.user, lab.user)
+    names = ["pgbouncer", "frostgate"]
+    before = {name: lab.targets.pop(name) for name in names if name in lab.targets}
+    if "pgbouncer" in before:
+        lab.start_pgbouncer(f"client_tls_sslmode = allow\nclient_tls_key_file = {key}\nclient_tls_cert_file = {certificate}\n")
+    lab.start_frostgate("frostgate", more=f"[tls]\ncertificate = '{certificate}'\nkey = '{key}'\n")
+    environment = {**os.environ, "PGSSLMODE": "require"}
+    names = [name for name in names if name in lab.targets]
+    yield "CPU µs a transaction", *names
+    for title, arguments in (("SELECT, prepared, 8 clients", ["-M", "prepared", "-c", "8"]),
+                             ("connect, SELECT and end", ["-M", "simple", "-c", "4", "-C"])):
+        def measure(name):
+            port, pids = lab.targets[name]
+            used = cpu(pids)
+            command = [lab.bin / "pgbench", "-n", "-S", "-T", str(options.seconds), *arguments, *lab.where(port)]
+            out = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout
+            return (cpu(pids) - used) / max(int(re.search(r"actually processed: (\d+)", out)[1]), 1) * 1e6
+
+        found = interleaved(lab, options.rounds, names, measure)
+        yield title, *[f"{median(found[name]):.1f}" for name in names]
+    lab.targets.update(before)
+
+
 def part_freeze(lab, options):
     control = lab.start_frostgate("to_freeze")
     port, _ = lab.targets.pop("to_freeze")
@@ -326,7 +406,7 @@ def part_refusals(lab, options):
     yield "refused statements", *[f"{median([rate[i] for rate in rates]):,.0f}" for i in range(2)]
 
 
-PARTS = {"pgbench": part_pgbench, "streams": part_streams, "connects": part_connects, "idle": part_idle,
+PARTS = {"pgbench": part_pgbench, "streams": part_streams, "connects": part_connects, "idle": part_idle, "many": part_many, "row": part_row, "tls": part_tls,
          "freeze": part_freeze, "refusals": part_refusals}
 TARGETS = ["direct", "pgbouncer", "haproxy", "frostgate", "frostgate1", "frozen"]
 

@@ -1,5 +1,5 @@
 """As much of PostgreSQL's protocol as the measurements need: a client that does little itself."""
-import json, socket, struct
+import asyncio, json, socket, struct, sys
 
 
 def message(tag, body=b""):
@@ -7,11 +7,11 @@ def message(tag, body=b""):
 
 
 class Client:
-    def __init__(self, port):
+    def __init__(self, port, database="postgres"):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.held = b""
-        login = struct.pack(">I", 196608) + b"user\0postgres\0database\0postgres\0\0"
+        login = struct.pack(">I", 196608) + b"user\0postgres\0database\0" + database.encode() + b"\0\0"
         self.socket.sendall(struct.pack(">I", len(login) + 4) + login)
         self.until_ready()
 
@@ -97,3 +97,37 @@ def http_over_unix(path, method, target, body=None):
     if b" 200 " not in status.split(b"\r\n")[0]:
         raise RuntimeError(answer)
     return json.loads(rest)
+
+
+async def answer(reader, writer):
+    """One session of a server that has nothing: it lets everybody in, and says that each statement is done."""
+    try:
+        length = struct.unpack(">I", await reader.readexactly(4))[0]
+        await reader.readexactly(length - 4)
+        hello = message(b"R", b"\0\0\0\0")
+        for name, value in (("server_version", "15.18"), ("client_encoding", "UTF8"), ("server_encoding", "UTF8"),
+                            ("standard_conforming_strings", "on"), ("default_transaction_read_only", "off")):
+            hello += message(b"S", f"{name}\0{value}\0".encode())
+        writer.write(hello + message(b"K", struct.pack(">II", id(writer) & 0x7FFFFFFF, 1)) + message(b"Z", b"I"))
+        while True:
+            tag, length = struct.unpack(">cI", await reader.readexactly(5))
+            await reader.readexactly(length - 4)
+            if tag == b"X":
+                break
+            if tag == b"Q":
+                writer.write(message(b"C", b"SET\0") + message(b"Z", b"I"))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    writer.close()
+
+
+def serve_nothing(port):
+    """For measuring very many connections, where as many real server processes would not fit the machine."""
+    async def run():
+        server = await asyncio.start_server(answer, "127.0.0.1", port, backlog=4096)
+        await server.serve_forever()
+    asyncio.run(run())
+
+
+if __name__ == "__main__":
+    serve_nothing(int(sys.argv[1]))
