@@ -36,6 +36,9 @@ pub fn public_routes(operator: Arc<Operator>) -> Router {
         .route("/readyz", get(async || "ok\n"))
         .route("/v1/status", get(status))
         .route("/v1/refused", get(refused))
+        .route("/v1/sessions", get(sessions))
+        .route("/v1/exceptions", get(exceptions))
+        .route("/v1/windows", get(windows))
         .merge(page::routes())
         .with_state(operator)
 }
@@ -47,7 +50,6 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
         .route("/v1/thaw", post(thaw))
         .route("/v1/verify", post(verify))
         .route("/v1/writers", get(writers))
-        .route("/v1/exceptions", get(exceptions))
         .route("/v1/except", post(except))
         .route("/v1/reopen", post(reopen).get(reopening))
         .route("/v1/smoke", post(smoke))
@@ -125,6 +127,14 @@ async fn verify(State(operator): Shared, Json(call): Json<VerifyCall>) -> Respon
 
 async fn refused(State(operator): Shared) -> Response {
     Json(operator.refused()).into_response()
+}
+
+async fn sessions(State(operator): Shared) -> Response {
+    Json(operator.sessions()).into_response()
+}
+
+async fn windows(State(operator): Shared) -> Response {
+    Json(operator.windows()).into_response()
 }
 
 async fn exceptions(State(operator): Shared) -> Response {

@@ -5,11 +5,14 @@ use super::{
     operator::{Operator, lock},
     record::{WindowLine, WindowRecord},
     told::{HookTold, Occasion},
-    window::{Current, WindowPlan},
+    window::{Current, WindowPlan, WindowsReply},
 };
 use crate::{freeze::FreezeState, observe::Entry};
 use serde_json::json;
 use std::sync::Arc;
+
+/// Windows that the HTTP port tells: each is read from the disk.
+const TOLD_LIMIT: usize = 50;
 
 /// By which kinds of refused statements are told apart, across restarts of the book.
 fn kind(entry: &Entry) -> String {
@@ -109,6 +112,21 @@ impl Operator {
         let read = |number| self.window.records.read(number, "json");
         let lines = self.window.records.numbers().into_iter().rev().filter_map(read);
         lines.filter_map(|text| Some(serde_json::from_str::<WindowRecord>(&text).ok()?.line())).collect()
+    }
+
+    /// The newest windows of those that are kept, the newest first. Only looks: nothing is written for it.
+    pub fn windows(&self) -> WindowsReply {
+        let current = lock(&self.window.current).as_ref().map(|current| current.record.line());
+        let line = |number: u64| {
+            if let Some(line) = current.clone().filter(|line| line.number == number) {
+                return Some(line);
+            }
+            serde_json::from_str(&self.window.records.read(number, "json")?).ok()
+        };
+        let mut numbers = self.window.records.numbers();
+        numbers.extend(current.as_ref().map(|line| line.number).filter(|number| !numbers.contains(number)));
+        let windows = numbers.iter().rev().take(TOLD_LIMIT).filter_map(|number| line(*number)).collect();
+        WindowsReply { total: numbers.len(), windows }
     }
 
     /// A window's report: the newest one if no number is given. As JSON and as Markdown.

@@ -1,5 +1,6 @@
 //! What is told of the proxy: to people, to programs, to Prometheus. One look at the switch and the roster.
 
+use super::sessions::SessionTold;
 use crate::{
     check::{CheckReport, Quiet},
     fleet::SessionRecord,
@@ -124,24 +125,17 @@ pub struct HoldsUp {
 impl HoldsUp {
     /// What is told of a session, if it holds something up.
     pub(super) fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        let standing = match record.report().standing {
-            Standing::Quiet => return None,
-            Standing::Settling => "settling",
-            Standing::Unproven => "unproven",
-            Standing::Writing => "writing",
-        };
-        let who = &record.identity;
-        let pid = who.cancel_key.as_ref().map(|key| key.process_id);
-        let now = u64::try_from(now.as_second()).unwrap_or(0);
-        Some(Self {
-            session: who.id,
+        let SessionTold { session, pid, user, database, application, client, standing, age_s, .. } =
+            SessionTold::of(record, now);
+        (record.report().standing != Standing::Quiet).then(|| Self {
+            session,
             pid,
-            user: who.user.clone(),
-            database: who.database.clone(),
-            application: record.application().to_string(),
-            client: who.client.map_or_else(|| "local".to_owned(), |address| address.to_string()),
-            standing: standing.into(),
-            age_s: record.transaction_since().map(|since| now.saturating_sub(since)),
+            user,
+            database,
+            application,
+            client,
+            standing,
+            age_s,
             last_command: record.last_command().into(),
             client_is_gone: record.is_client_gone(),
             end_with: pid.map(|pid| format!("SELECT pg_terminate_backend({pid});")),

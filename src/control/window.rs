@@ -1,6 +1,9 @@
 //! The window that is open, or rather shut: its record as it goes, and what belongs to it.
 
-use super::{record::WindowRecord, told::ReopenTold};
+use super::{
+    record::{WindowLine, WindowRecord},
+    told::ReopenTold,
+};
 use crate::{config::WindowSettings, fleet::Records, freeze::Epoch, monitor::Principal};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -17,6 +20,15 @@ pub struct WindowPlan {
     pub has_smoke: bool,
     /// The stages of a reopening, by name.
     pub stages: Vec<String>,
+}
+
+/// What `windows` answers.
+#[derive(Debug, Clone, Serialize)]
+pub struct WindowsReply {
+    /// How many are kept.
+    pub total: usize,
+    /// The newest of them, the newest first.
+    pub windows: Vec<WindowLine>,
 }
 
 /// What an operator needs for windows.

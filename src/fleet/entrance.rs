@@ -8,3 +8,13 @@ pub enum Entrance {
     /// The maintenance listener: exempt.
     Maintenance,
 }
+
+impl Entrance {
+    /// The word that people and programs read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ordinary => "ordinary",
+            Self::Maintenance => "maintenance",
+        }
+    }
+}

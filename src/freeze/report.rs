@@ -16,6 +16,18 @@ pub enum Standing {
     Writing,
 }
 
+impl Standing {
+    /// The word that people and programs read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Quiet => "quiet",
+            Self::Settling => "settling",
+            Self::Unproven => "unproven",
+            Self::Writing => "writing",
+        }
+    }
+}
+
 /// A session's word to the drain: which epoch it has seen, and how it stands since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Report {

@@ -16,6 +16,7 @@ mod exceptions;
 mod facts;
 mod fence;
 mod freeze;
+mod http;
 mod login;
 mod loopholes;
 mod names;
