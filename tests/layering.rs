@@ -42,7 +42,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("axum", &["control"]),
     ("base64", &["auth"]),
     ("bytes", &["net"]),
-    ("clap", &["cli", "main"]),
+    ("clap", &["control", "cli", "main"]),
     ("http_body_util", &["cli"]),
     ("hmac", &["auth"]),
     ("hyper", &["cli"]),

@@ -40,33 +40,9 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
                     tracing::error!(%error, "SIGUSR2");
                 }
             }
-            _ = reload.recv() => reload_files(operator, shared),
+            _ = reload.recv() => drop(operator.reload(shared, None)),
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }
     }
-}
-
-/// Reads certificates, keys and secrets again. What is no good stays as it was, and is told.
-fn reload_files(operator: &Operator, shared: &Shared) {
-    let tell = |what: &str, problem: Option<String>| {
-        match &problem {
-            None => tracing::info!(what, "reloaded"),
-            Some(problem) => tracing::error!(what, problem, "not reloaded: what was there before stays"),
-        }
-        operator.tell("reloaded", serde_json::json!({ "what": what, "problem": problem }));
-    };
-    tell("upstream", shared.upstream.reload().err().map(|error| chain(&error)));
-    tell("auth", shared.keeper.reload().err().map(|error| chain(&error)));
-    if let Some(reloaded) = operator.reload_monitor() {
-        tell("monitor", reloaded.err().map(|error| chain(&error)));
-    }
-    if let Some(doorway) = &shared.doorway {
-        tell("tls", doorway.reload().err().map(|error| chain(&error)));
-    }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -1,10 +1,7 @@
 //! What can be typed. Flags beat the environment, which beats the file.
 
 pub use super::{
-    verb_args::{
-        FreezeArgs, OnTimeoutArg, PhaseArg, Reach, RefusedArgs, RunningReadsArg, StatusArgs, StragglersArg,
-        ThawArgs, VerifyArgs, WhomArgs,
-    },
+    verb_args::{FreezeArgs, PhaseArg, Reach, RefusedArgs, StatusArgs, ThawArgs, VerifyArgs},
     window_args::{
         ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs, PlainArgs, RehearseArgs, ReopenArgs,
         ReportArgs, WindowArgs, WritersArgs,

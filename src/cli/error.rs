@@ -1,6 +1,6 @@
 //! What went wrong on the command line, and the code that it ends with.
 
-use crate::config::ConfigError;
+use crate::{config::ConfigError, control::ControlError};
 use std::{io, path::PathBuf};
 
 /// The codes that the process ends with. Source: the contract's list.
@@ -96,6 +96,9 @@ pub enum CliError {
         /// What was expected.
         problem: String,
     },
+    /// What stands behind a verb can't be read.
+    #[error("--{0}")]
+    Option(ControlError),
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
@@ -119,12 +122,20 @@ pub enum CliError {
     Stdio(#[from] io::Error),
 }
 
+impl From<ControlError> for CliError {
+    /// On this side of the socket nothing but an option can be wrong.
+    fn from(error: ControlError) -> Self {
+        Self::Option(error)
+    }
+}
+
 impl CliError {
     /// The code that the process ends with.
     pub fn exit(&self) -> Exit {
         match self {
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::Refused { exit, .. } => *exit,
+            Self::Option(_) => Exit::Usage,
             Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::Secrets(_) | Self::File { .. } => {
                 Exit::Usage
             }

@@ -1,29 +1,16 @@
-//! `except` and `exceptions`, and whom a verb is for.
+//! `except` and `exceptions`.
 
 use super::{
-    args::{ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs, WhomArgs},
+    args::{ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs},
     client::Caller,
     error::{CliError, Exit},
-    show::{instant, out},
-    when::until,
+    show::out,
 };
 use crate::{
-    control::{ExceptCall, ExceptionsReply, RuleTold, UnexceptCall},
-    matching::{Match, Network, Rule, RuleKind},
+    control::{ExceptCall, ExceptionsReply, RuleTold, UnexceptCall, instant, until},
+    matching::{Rule, RuleKind},
 };
 use serde_json::json;
-
-/// Whom a verb is for; none: everybody.
-///
-/// # Errors
-/// The network can't be read.
-pub(super) fn whom(args: &WhomArgs) -> Result<Option<Match>, CliError> {
-    let network = args.network.as_deref().map(Network::parse).transpose();
-    let network = network.map_err(|problem| CliError::Usage { what: "--network", problem })?;
-    let WhomArgs { user, database, application, .. } = args.clone();
-    let said = Match { user, database, application, network };
-    Ok(Some(said).filter(|said| *said != Match::default()))
-}
 
 /// `except`.
 ///
@@ -41,7 +28,7 @@ async fn add(args: ExceptAddArgs, caller: &Caller) -> Result<Exit, CliError> {
     let rule = Rule {
         name: args.name.unwrap_or_default(),
         kind: if args.deny { RuleKind::Deny } else { RuleKind::Exempt },
-        who: whom(&args.whom)?.unwrap_or_default(),
+        who: args.whom.whom()?.unwrap_or_default(),
         reason: args.reason,
         owner: args.owner,
         until: end.map_err(|problem| CliError::Usage { what: "--until", problem })?,

@@ -16,7 +16,6 @@ mod show;
 mod verb_args;
 mod verbs;
 mod verify;
-mod when;
 mod window;
 mod window_args;
 mod writers;

@@ -4,9 +4,9 @@ use super::{
     args::{PlainArgs, ReportArgs},
     client::Caller,
     error::{CliError, Exit},
-    show::{instant, out},
+    show::out,
 };
-use crate::control::WindowLine;
+use crate::control::{WindowLine, instant};
 use serde_json::{Value, json};
 
 /// `history`.

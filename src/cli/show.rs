@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::{
     check::Quiet,
-    control::{HoldsUp, Status},
+    control::{Status, holding_up, instant},
     freeze::Phase,
 };
 use jiff::Timestamp;
@@ -105,11 +105,6 @@ pub(super) fn status(status: &Status) -> String {
     lines.join("\n")
 }
 
-/// An instant as people read it: to the second.
-pub(super) fn instant(at: Timestamp) -> String {
-    format!("{at:.0}")
-}
-
 fn headline(status: &Status) -> String {
     let state = status.state.as_str();
     match (status.frozen_at, status.drain_timed_out) {
@@ -149,17 +144,6 @@ fn quiet(status: &Status) -> String {
 fn replaced(status: &Status) -> Option<String> {
     let (before, now) = (status.server_at_freeze.as_ref()?, status.server.as_ref()?);
     Some(format!("ANOTHER ONE than was frozen: {now}, it was {before}; thaw needs --accept-new-server"))
-}
-
-/// One session that a drain waits for, in one line.
-pub(super) fn holding_up(who: &HoldsUp) -> String {
-    let age = who.age_s.map_or_else(String::new, |age| format!(", open for {age} s"));
-    let gone = if who.client_is_gone { ", its client has gone" } else { "" };
-    let end = who.end_with.as_deref().map_or_else(String::new, |sql| format!("; end it with: {sql}"));
-    let HoldsUp { standing, user, database, application, client, last_command, .. } = who;
-    format!(
-        "{standing}: user {user}, database {database}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
-    )
 }
 
 /// What was refused, the most frequent first.

@@ -4,23 +4,18 @@ use super::{
     args::{FreezeArgs, RefusedArgs, StatusArgs, ThawArgs},
     client::{Caller, Client},
     error::{CliError, Exit},
-    exceptions::whom,
-    show::{holding_up, instant, out, progress, refused as show_refused, say, status as show_status},
-    verify::{after_freeze, exit as exit_of, headline, told},
-    when::until,
+    show::{out, progress, refused as show_refused, say, status as show_status},
+    verify::{after_freeze, exit as exit_of, told},
 };
 use crate::{
     check::{CheckReport, Quiet},
-    config::parse_duration,
-    control::{DrainOptions, FreezeCall, OnTimeout, RunningReads, Status, Stragglers, ThawCall, VerbReply},
+    control::{self, FreezeEnd, FreezeWait, Status, VerbReply, headline, holding_up, thawed},
     freeze::Phase,
 };
 use serde_json::{Value, json};
 
 /// How long one question waits for a change.
 const WATCH_MS: u64 = 1_000;
-/// When stragglers are rolled back or reads cancelled, so many more questions are asked before it is given up.
-const PATIENCE: usize = 30;
 
 /// `freeze`.
 ///
@@ -28,43 +23,26 @@ const PATIENCE: usize = 30;
 /// The proxy can't be reached or said no, or something typed is wrong.
 pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
-    let usage = |what| move |problem| CliError::Usage { what, problem };
-    let drain = DrainOptions {
-        timeout_ms: parse_duration(&args.drain_timeout)
-            .map_err(usage("--drain-timeout"))
-            .map(|length| u64::try_from(length.as_millis()).unwrap_or(u64::MAX))?,
-        stragglers: args.stragglers.into(),
-        running_reads: args.running_reads.into(),
-        on_timeout: args.on_timeout.into(),
-    };
-    let end = args.until.as_deref().map(|text| until(text, &caller.now)).transpose();
-    let call = FreezeCall {
-        reason: args.reason,
-        by: args.by.unwrap_or_else(|| caller.name.clone()),
-        until: end.map_err(usage("--until"))?,
-        drain,
-        allow_unfenced: args.allow_unfenced,
-        require_quiet: args.require_quiet,
-        scope: whom(&args.whom)?.into_iter().collect(),
-        skip_hooks: args.skip_hooks,
-    };
+    let (no_wait, requires_quiet) = (args.options.no_wait, args.options.require_quiet);
+    let by = args.by.unwrap_or_else(|| caller.name.clone());
+    let call = args.options.call(by, &caller.now)?;
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {
         say(
             "warning: the state directory is on a volatile file system; the freeze would not survive a restart of the machine",
         );
     }
-    if args.no_wait {
+    if no_wait {
         let text = format!("the gate is shut (epoch {}); draining", reply.epoch);
         out(&if args.reach.json { json!(reply).to_string() } else { text })?;
         return Ok(Exit::Done);
     }
     // What is interrupted is the waiting; the gate stays as it is.
     tokio::select! {
-        ended = wait_and_check(&client, &reply, drain) => {
+        ended = wait_and_check(&client, FreezeWait::new(&reply, call.drain)) => {
             let ended = ended?;
-            tell_freeze(&ended, reply.epoch, args.reach.json)?;
-            ended.exit(args.require_quiet)
+            tell_freeze(&ended, args.reach.json)?;
+            ended.exit(requires_quiet)
         }
         _ = tokio::signal::ctrl_c() => {
             let status: Status = client.get("/v1/status").await?;
@@ -76,7 +54,8 @@ pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError>
 
 /// How a freeze came to its end, and what the monitor, if there is one, said then.
 struct Ended {
-    exit: Exit,
+    end: FreezeEnd,
+    wait: FreezeWait,
     status: Status,
     checked: Option<Result<CheckReport, CliError>>,
 }
@@ -85,42 +64,35 @@ impl Ended {
     /// What the monitor said matters to the code only if it was asked for.
     fn exit(self, requires_quiet: bool) -> Result<Exit, CliError> {
         match self.checked {
-            Some(Ok(report)) if requires_quiet => Ok(exit_of(&report, self.status.state)),
-            Some(Err(error)) if requires_quiet => Err(error),
-            Some(_) | None => Ok(self.exit),
+            Some(Ok(report)) if requires_quiet => return Ok(exit_of(&report, self.status.state)),
+            Some(Err(error)) if requires_quiet => return Err(error),
+            Some(_) | None => {}
         }
+        Ok(match self.end {
+            FreezeEnd::Frozen => Exit::Done,
+            FreezeEnd::NotInTime | FreezeEnd::Thawed => Exit::NotInTime,
+            FreezeEnd::Overtaken => Exit::Failure,
+        })
     }
 }
 
-async fn wait_and_check(client: &Client, reply: &VerbReply, drain: DrainOptions) -> Result<Ended, CliError> {
-    let (exit, status) = wait(client, reply, drain).await?;
-    if exit != Exit::Done || status.check.is_none() {
-        return Ok(Ended { exit, status, checked: None });
+async fn wait_and_check(client: &Client, mut wait: FreezeWait) -> Result<Ended, CliError> {
+    let (end, status) = until_ended(client, &mut wait).await?;
+    if end != FreezeEnd::Frozen || status.check.is_none() {
+        return Ok(Ended { end, wait, status, checked: None });
     }
     let checked = Some(after_freeze(client).await);
     // The status tells of it too.
-    Ok(Ended { exit, status: client.get("/v1/status").await?, checked })
+    Ok(Ended { end, wait, status: client.get("/v1/status").await?, checked })
 }
 
-/// Waits until the freeze has come to its end: frozen, not in time, or overtaken.
-async fn wait(client: &Client, reply: &VerbReply, drain: DrainOptions) -> Result<(Exit, Status), CliError> {
-    let acts = drain.stragglers == Stragglers::Rollback || drain.running_reads == RunningReads::Cancel;
-    let (mut seen, mut patience) = (None::<u64>, PATIENCE);
+async fn until_ended(client: &Client, wait: &mut FreezeWait) -> Result<(FreezeEnd, Status), CliError> {
+    let mut seen = None::<u64>;
     loop {
         let watching = seen.map_or_else(String::new, |seen| format!("?seen={seen}&wait_ms={WATCH_MS}"));
         let status: Status = client.get(&format!("/v1/status{watching}")).await?;
-        if status.epoch != reply.epoch {
-            let thawed = drain.on_timeout == OnTimeout::Thaw && status.state == Phase::Open;
-            return Ok((if thawed { Exit::NotInTime } else { Exit::Failure }, status));
-        }
-        match status.state {
-            Phase::Frozen => return Ok((Exit::Done, status)),
-            Phase::Open => return Ok((Exit::Failure, status)),
-            Phase::Draining if status.drain_timed_out && (!acts || patience == 0) => {
-                return Ok((Exit::NotInTime, status));
-            }
-            Phase::Draining if status.drain_timed_out => patience = patience.saturating_sub(1),
-            Phase::Draining => {}
+        if let Some(end) = wait.look(&status) {
+            return Ok((end, status));
         }
         if seen.is_some() {
             tell_progress(&status);
@@ -130,50 +102,35 @@ async fn wait(client: &Client, reply: &VerbReply, drain: DrainOptions) -> Result
 }
 
 fn tell_progress(status: &Status) {
-    let Status { writing_transactions, unproven, settling, .. } = status;
-    progress(&format!("draining: {writing_transactions} writing, {unproven} unproven, {settling} settling"));
+    progress(&control::progress(status));
     for who in &status.holding_up {
         progress(&format!("  {}", holding_up(who)));
     }
 }
 
-fn tell_freeze(ended: &Ended, epoch: u64, as_json: bool) -> Result<(), CliError> {
-    let Ended { exit, status, checked } = ended;
-    let exit = *exit;
+fn tell_freeze(ended: &Ended, as_json: bool) -> Result<(), CliError> {
+    let Ended { end, wait, status, checked } = ended;
     if as_json {
         return out(&json!(status).to_string());
     }
-    if exit == Exit::Done {
-        let at = status.frozen_at.map_or_else(String::new, |at| format!(" since {}", instant(at)));
-        out(&format!("frozen (epoch {epoch}){at}"))?;
-        out("no write passes, and nothing that could still write is running")?;
-        return out(&match checked {
-            None => "the server itself was not checked: what goes round the proxy is not seen".into(),
-            Some(Err(error)) => format!("the server itself was not checked: {error}"),
-            Some(Ok(report)) if report.quiet == Quiet::Verified => {
-                format!("{}; log position {}", headline(report), report.wal_to)
-            }
-            Some(Ok(report)) => told(report),
-        });
-    }
-    if exit == Exit::NotInTime && status.state == Phase::Draining {
-        out(&format!(
-            "NOT frozen: the drain time is over, and {} session(s) have not ended; the gate stays shut",
-            status.stragglers
-        ))?;
-        for who in &status.holding_up {
-            out(&format!("  {}", holding_up(who)))?;
+    out(&wait.told(*end, status))?;
+    match end {
+        FreezeEnd::Frozen => {
+            out("no write passes, and nothing that could still write is running")?;
+            out(&match checked {
+                None => "the server itself was not checked: what goes round the proxy is not seen".into(),
+                Some(Err(error)) => format!("the server itself was not checked: {error}"),
+                Some(Ok(report)) if report.quiet == Quiet::Verified => {
+                    format!("{}; log position {}", headline(report), report.wal_to)
+                }
+                Some(Ok(report)) => told(report),
+            })
         }
-        return Ok(());
+        FreezeEnd::NotInTime => {
+            status.holding_up.iter().try_for_each(|who| out(&format!("  {}", holding_up(who))))
+        }
+        FreezeEnd::Thawed | FreezeEnd::Overtaken => Ok(()),
     }
-    if exit == Exit::NotInTime {
-        return out("NOT frozen: the drain time is over, and the gate was opened again");
-    }
-    out(&format!(
-        "overtaken: the proxy is {} (epoch {}) by another hand",
-        status.state.as_str(),
-        status.epoch
-    ))
 }
 
 /// `thaw`.
@@ -183,21 +140,9 @@ fn tell_freeze(ended: &Ended, epoch: u64, as_json: bool) -> Result<(), CliError>
 pub async fn thaw(args: ThawArgs, caller: &Caller) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
     let by = args.by.unwrap_or_else(|| caller.name.clone());
-    let call = ThawCall {
-        reason: args.reason,
-        by,
-        accept_new_server: args.accept_new_server,
-        whom: whom(&args.whom)?,
-        skip_smoke: args.skip_smoke,
-    };
+    let call = args.options.call(by)?;
     let reply: VerbReply = client.post("/v1/thaw", &call).await?;
-    let told = match (reply.state, reply.changed) {
-        (Phase::Open, true) => "open: writes pass again",
-        (Phase::Open, false) => "open already",
-        (Phase::Draining | Phase::Frozen, true) => "open for whom it was said; the rest stays frozen",
-        (Phase::Draining | Phase::Frozen, false) => "open for whom it was said already",
-    };
-    out(&if args.reach.json { json!(reply).to_string() } else { format!("{told} (epoch {})", reply.epoch) })?;
+    out(&if args.reach.json { json!(reply).to_string() } else { thawed(&reply) })?;
     Ok(Exit::Done)
 }
 

@@ -4,19 +4,16 @@ use super::{
     args::VerifyArgs,
     client::{Caller, Client},
     error::{CliError, Exit},
-    show::{instant, out},
+    show::out,
 };
 use crate::{
     check::{CheckReport, Finding, Kind, Proof, Quiet, Weight, Who},
     config::parse_duration,
-    control::{Status, VerifyCall},
+    control::{Status, VerifyCall, WATCH_AFTER_FREEZE, headline},
     freeze::Phase,
 };
 use serde_json::json;
 use std::time::Duration;
-
-/// For how long `freeze` has the server watched before it says that it is quiet.
-const AFTER_FREEZE: Duration = Duration::from_secs(1);
 
 /// `verify`.
 ///
@@ -41,7 +38,7 @@ pub async fn verify(args: VerifyArgs, caller: &Caller) -> Result<Exit, CliError>
 /// # Errors
 /// There is no monitor, or it could not look.
 pub(super) async fn after_freeze(client: &Client) -> Result<CheckReport, CliError> {
-    watch(client, AFTER_FREEZE).await
+    watch(client, WATCH_AFTER_FREEZE).await
 }
 
 async fn watch(client: &Client, length: Duration) -> Result<CheckReport, CliError> {
@@ -73,18 +70,6 @@ pub(super) fn told(report: &CheckReport) -> String {
     }
     lines.extend(report.findings.iter().map(finding));
     lines.join("\n")
-}
-
-/// The verdict in one line.
-pub(super) fn headline(report: &CheckReport) -> String {
-    let at = instant(report.checked_at);
-    match report.quiet {
-        Quiet::Verified => format!("quiet: verified at {at}; nobody goes round the proxy"),
-        Quiet::Violated => {
-            format!("NOT quiet: {} thing(s) write or may write at {at}", report.violations().count())
-        }
-        Quiet::NotChecked => format!("quiet: not checked at {at}"),
-    }
 }
 
 fn proof(report: &CheckReport) -> String {

@@ -37,7 +37,7 @@ pub async fn window(
         return Ok(Exit::Guarded);
     }
     let WindowArgs { freeze, reopen, command, .. } = args;
-    let reason = freeze.reason.clone();
+    let reason = freeze.options.reason.clone();
     let frozen = verbs::freeze(freeze, caller).await?;
     if frozen != Exit::Done {
         advise("the command was not run");

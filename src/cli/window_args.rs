@@ -1,6 +1,7 @@
 //! What can be typed behind the verbs of a maintenance window.
 
-use super::verb_args::{FreezeArgs, Reach, WhomArgs};
+use super::verb_args::{FreezeArgs, Reach};
+use crate::control::WhomOptions;
 use clap::{Args, Subcommand};
 
 /// `except`.
@@ -20,7 +21,7 @@ pub struct ExceptAddArgs {
     pub reason: String,
     /// Whom it is for.
     #[command(flatten)]
-    pub whom: WhomArgs,
+    pub whom: WhomOptions,
     /// Deny them everything while frozen, reads too, in place of letting them write.
     #[arg(long)]
     pub deny: bool,

@@ -4,10 +4,12 @@ use super::{
     args::WritersArgs,
     client::Caller,
     error::{CliError, Exit},
-    show::{instant, out},
-    when::since,
+    show::out,
 };
-use crate::observe::{WriterEntry, WritersReply};
+use crate::{
+    control::{instant, since},
+    observe::{WriterEntry, WritersReply},
+};
 use serde_json::json;
 
 /// Shapes of one writer that people are told.

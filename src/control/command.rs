@@ -5,6 +5,7 @@ use crate::{
     matching::{Match, Rule},
     observe::Entry,
 };
+use clap::ValueEnum;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl DrainOptions {
 }
 
 /// What becomes of a transaction that wrote and has not ended in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum Stragglers {
     /// It may go on; the state stays `draining` until it has ended.
@@ -80,7 +81,7 @@ pub enum Stragglers {
 }
 
 /// What becomes of a read that began before the fence and has not ended in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum RunningReads {
     /// It may go on; the state stays `draining` until it has ended.
@@ -90,7 +91,7 @@ pub enum RunningReads {
 }
 
 /// What becomes of the freeze when the drain time is over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 pub enum OnTimeout {
     /// The gate stays shut.

@@ -19,6 +19,14 @@ pub enum ControlError {
         /// Why.
         fault: WordsFault,
     },
+    /// What was said behind a verb can't be read.
+    #[error("{option}: {problem}")]
+    Option {
+        /// Which option, as the command line writes it, without its dashes.
+        option: &'static str,
+        /// What was expected.
+        problem: String,
+    },
     /// A maintenance session has a transaction open.
     #[error(
         "{count} maintenance session(s) have a transaction open; commit or roll it back first (frostgate status \
@@ -60,6 +68,12 @@ pub enum ControlError {
     Rule {
         /// Why.
         fault: RuleFault,
+    },
+    /// Nobody has that number.
+    #[error("there is no session {session}")]
+    NoSuchSession {
+        /// The number.
+        session: u64,
     },
     /// There is no rule of that name that an operator made.
     #[error(
@@ -128,6 +142,7 @@ impl ControlError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Words { .. } | Self::Rule { .. } | Self::NoSuchRule { .. } | Self::ScopeTooLarge => 2,
+            Self::Option { .. } | Self::NoSuchSession { .. } => 2,
             Self::NoSmoke | Self::NobodyLooks | Self::NoStages => 2,
             Self::NotFrozen | Self::Reopening => 1,
             Self::Hook { .. } | Self::SmokeNeeded => 4,
@@ -142,7 +157,7 @@ impl ControlError {
 }
 
 /// An error's text and those of its causes.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+pub fn with_sources(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -18,10 +18,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    net::{TcpListener, UnixListener},
-    time::timeout,
-};
+use tokio::net::{TcpListener, UnixListener};
 
 /// The longest that one request waits for a change.
 const WAIT_LIMIT_MS: u64 = 30_000;
@@ -96,21 +93,8 @@ struct Watching {
 }
 
 async fn status(State(operator): Shared, Query(watching): Query<Watching>) -> Response {
-    if let Some(seen) = watching.seen {
-        let waiting = async {
-            loop {
-                let stirred = operator.switch.stirred();
-                if operator.switch.gate().pack() != seen {
-                    return;
-                }
-                stirred.await;
-            }
-        };
-        let limit = Duration::from_millis(watching.wait_ms.min(WAIT_LIMIT_MS));
-        // Whether something changed or the time is over, what is told is how things stand.
-        drop(timeout(limit, waiting).await);
-    }
-    Json(operator.status()).into_response()
+    let limit = Duration::from_millis(watching.wait_ms.min(WAIT_LIMIT_MS));
+    Json(operator.status_after(watching.seen, limit).await).into_response()
 }
 
 async fn freeze(State(operator): Shared, Json(call): Json<FreezeCall>) -> Response {

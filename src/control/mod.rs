@@ -10,9 +10,11 @@ mod http;
 mod keeping;
 mod markdown;
 mod operator;
+mod options;
 mod page;
 mod preflight;
 mod record;
+mod reload;
 mod reopen;
 mod rules;
 mod sessions;
@@ -23,6 +25,8 @@ mod told;
 mod verbs;
 mod verify;
 mod waiter;
+mod waiting;
+mod when;
 mod window;
 mod writing;
 
@@ -31,11 +35,17 @@ pub use command::{
     RefusedReply, ReopenCall, RuleTold, RunningReads, Stragglers, ThawCall, UnexceptCall, VerbReply,
     VerifyCall,
 };
-pub use error::ControlError;
+pub use error::{ControlError, with_sources};
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
 pub use operator::{AuditSink, Clock, Operator, OperatorParts};
+pub use options::{FreezeOptions, ThawOptions, WhomOptions};
 pub use record::{RefusedInWindow, WindowLine, WindowRecord};
+pub use reload::Reloaded;
 pub use sessions::{SessionTold, SessionsReply};
 pub use status::{CheckTold, HoldsUp, Status};
 pub use told::{HookTold, Occasion, ReopenPhase, ReopenTold, SmokeTold};
+pub use waiting::{
+    FreezeEnd, FreezeWait, WATCH_AFTER_FREEZE, headline, holding_up, instant, progress, thawed,
+};
+pub use when::{since, until};
 pub use window::{WindowParts, WindowPlan, WindowsReply};

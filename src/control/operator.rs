@@ -280,6 +280,11 @@ impl Operator {
         self.window.note(&line);
     }
 
+    /// Writes a line of the audit that is not kept with the window.
+    pub fn tell_aside(&self, event: &str, facts: serde_json::Value) {
+        (self.sink)(&line(self.now(), event, facts));
+    }
+
     /// The book of what was refused, for the task that fills it.
     pub fn audit(&self) -> MutexGuard<'_, Audit> {
         lock(&self.audit)

@@ -1,12 +1,13 @@
 //! The sessions, told one by one: who each is, by which door it came, and how it stands.
 
-use super::operator::Operator;
+use super::{error::ControlError, operator::Operator};
 use crate::{
-    fleet::SessionRecord,
+    fleet::{Order, SessionRecord},
     freeze::{Phase, Standing},
 };
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::json;
 
 /// Sessions that one answer tells; how many there are is told beside them.
 const TOLD_LIMIT: usize = 500;
@@ -80,6 +81,20 @@ pub struct SessionsReply {
 }
 
 impl Operator {
+    /// Ends a session: what it runs is cancelled, and its transaction rolled back.
+    ///
+    /// # Errors
+    /// Nobody has that number.
+    pub fn kill(&self, session: u64, by: &str) -> Result<SessionTold, ControlError> {
+        let all = self.switch.roster().all();
+        let record = all.iter().find(|record| record.identity.id == session);
+        let record = record.ok_or(ControlError::NoSuchSession { session })?;
+        let told = SessionTold::of(record, self.now());
+        record.give(Order::Kill);
+        self.tell("kill", json!({ "by": by, "session": told }));
+        Ok(told)
+    }
+
     /// Who is there, and how each stands.
     pub fn sessions(&self) -> SessionsReply {
         let (now, is_open) = (self.now(), self.switch.gate().phase == Phase::Open);

@@ -12,7 +12,8 @@ use crate::{
     sql::StatementClass,
 };
 use jiff::Timestamp;
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
+use tokio::time::timeout;
 
 /// Holding-up sessions that one status tells.
 const TOLD_LIMIT: usize = 100;
@@ -66,6 +67,24 @@ impl Operator {
             holding_up,
             version: env!("CARGO_PKG_VERSION").into(),
         }
+    }
+
+    /// The same, when it is of another revision than the one that was seen, or when the time is over.
+    pub async fn status_after(&self, seen: Option<u64>, limit: Duration) -> Status {
+        if let Some(seen) = seen {
+            let waiting = async {
+                loop {
+                    let stirred = self.switch.stirred();
+                    if self.switch.gate().pack() != seen {
+                        return;
+                    }
+                    stirred.await;
+                }
+            };
+            // Whether something changed or the time is over, what is told is how things stand.
+            drop(timeout(limit, waiting).await);
+        }
+        self.status()
     }
 
     fn check_told(&self) -> Option<CheckTold> {

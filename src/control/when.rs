@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp, Zoned, civil::Time};
 ///
 /// # Errors
 /// What was expected.
-pub(super) fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+pub fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let wrong =
         || format!("expected a length of time such as 45m, an hour such as 02:30, or RFC 3339, got {text:?}");
     let at = if let Ok(length) = parse_duration(text) {
@@ -35,7 +35,7 @@ pub(super) fn until(text: &str, now: &Zoned) -> Result<Timestamp, String> {
 ///
 /// # Errors
 /// What was expected.
-pub(super) fn since(text: &str, now: &Zoned) -> Result<Timestamp, String> {
+pub fn since(text: &str, now: &Zoned) -> Result<Timestamp, String> {
     let wrong =
         || format!("expected a length of time such as 45m, an hour such as 02:30, or RFC 3339, got {text:?}");
     if let Ok(length) = parse_duration(text) {
