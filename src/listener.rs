@@ -29,6 +29,8 @@ use tokio::{
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// Connections on their way to one worker.
 pub const HANDOVER_LIMIT: usize = 1024;
+/// Connections beyond `max_connections` that are heard, as one of them may have come for the console.
+const RESERVED_PLACES: usize = 16;
 /// For telling a client that there are too many.
 const TURN_AWAY_LIMIT: Duration = Duration::from_secs(1);
 
@@ -43,6 +45,8 @@ pub struct Handover {
     pub entrance: Entrance,
     /// Counted as long as it lives.
     pub place: PlaceTaken,
+    /// Whether its place is one that is kept free for the console.
+    pub is_reserved: bool,
 }
 
 /// A socket without a runtime.
@@ -64,7 +68,8 @@ impl Handover {
             Socket::Tcp(socket) => Stream::Tcp(tokio::net::TcpStream::from_std(socket)?),
             Socket::Unix(socket) => Stream::Unix(tokio::net::UnixStream::from_std(socket)?),
         };
-        Ok((Accepted { stream, client: self.client, entrance: self.entrance }, self.place))
+        let Self { client, entrance, is_reserved, place, .. } = self;
+        Ok((Accepted { stream, client, entrance, is_reserved }, place))
     }
 }
 
@@ -97,23 +102,27 @@ pub struct Desks {
     workers: Vec<Desk>,
     all: Arc<AtomicUsize>,
     limit: usize,
+    /// Places beyond the limit, for who comes for the console.
+    reserved: usize,
     keepalive: Option<Duration>,
 }
 
 impl Desks {
     /// Workers that may have so many connections between them.
-    pub fn new(desks: Vec<Desk>, limits: &Limits) -> Self {
+    pub fn new(desks: Vec<Desk>, limits: &Limits, has_console: bool) -> Self {
         let (limit, keepalive) = (limits.max_connections, limits.keepalive);
-        Self { workers: desks, all: Arc::default(), limit, keepalive }
+        let reserved = if has_console { RESERVED_PLACES } else { 0 };
+        Self { workers: desks, all: Arc::default(), limit, reserved, keepalive }
     }
 
     /// A place at the worker that has least to do.
-    fn place(&self) -> Option<(&Desk, PlaceTaken)> {
+    fn place(&self) -> Option<(&Desk, PlaceTaken, bool)> {
         let desk = self.workers.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed))?;
         let before = self.all.fetch_add(1, Ordering::Relaxed);
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = PlaceTaken { all: Arc::clone(&self.all), desk: Arc::clone(&desk.load) };
-        (before < self.limit).then_some((desk, place))
+        let (limit, reserved) = (self.limit, self.limit.saturating_add(self.reserved));
+        (before < reserved).then_some((desk, place, before >= limit))
     }
 
     async fn hand_over(&self, socket: io::Result<Socket>, client: Option<SocketAddr>, entrance: Entrance) {
@@ -122,8 +131,8 @@ impl Desks {
             Err(error) => return tracing::warn!(%error, "a connection was lost while it was accepted"),
         };
         match self.place() {
-            Some((desk, place)) => {
-                let handover = Handover { socket, client, entrance, place };
+            Some((desk, place, is_reserved)) => {
+                let handover = Handover { socket, client, entrance, place, is_reserved };
                 if desk.sender.send(handover).await.is_err() {
                     tracing::info!("a connection came while Frostgate was stopping");
                 }

@@ -14,6 +14,8 @@ pub use error::AppError;
 
 use crate::{
     config::Config,
+    connection::Hosts,
+    console::Console,
     control::{Operator, OperatorParts, WindowParts},
     fleet::{Entrance, Order, PidLog, Records, ServerKnowledge, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
@@ -120,11 +122,13 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         server,
         pids,
     };
-    let desks = workers::start_workers(&shared, &operator, counters)?;
+    let console = open_console(&config, &operator, &shared)?;
+    let hosts = Hosts { operator: Arc::clone(&operator), console: console.clone() };
+    let desks = workers::start_workers(&shared, &hosts, counters)?;
     let mut tasks = JoinSet::new();
     tell_started(&operator, &opened, &shared);
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
-    let desks = Desks::new(desks, &config.limits);
+    let desks = Desks::new(desks, &config.limits, console.is_some());
     for (door, entrance) in entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance))) {
         drop(tasks.spawn(door.run(entrance, desks.clone())));
     }
@@ -134,9 +138,20 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&operator), shared.clone())));
     drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), config.limits.monitor_interval)));
     operator.resume();
-    signals::until_stopped(&operator, &shared).await?;
+    signals::until_stopped(&operator, &shared, console.as_deref()).await?;
     stop(tasks, &operator, &shared).await;
     Ok(())
+}
+
+/// Where its users are named, there is a console.
+fn open_console(
+    config: &Config,
+    operator: &Arc<Operator>,
+    shared: &Shared,
+) -> Result<Option<Arc<Console>>, AppError> {
+    let Some(settings) = config.console.clone() else { return Ok(None) };
+    let console = Console::new(settings, Arc::clone(operator), shared.clone(), local_now)?;
+    Ok(Some(Arc::new(console)))
 }
 
 /// New connections first, then those that are idle; what is busy has until the time limit.

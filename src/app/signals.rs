@@ -2,6 +2,7 @@
 
 use super::error::AppError;
 use crate::{
+    console::Console,
     control::{DrainOptions, FreezeCall, Operator, ThawCall},
     net::Shared,
 };
@@ -9,7 +10,11 @@ use std::sync::Arc;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Signals: SIGUSR1 freezes, SIGUSR2 thaws, SIGHUP reloads, SIGTERM and SIGINT stop. Stopping never thaws.
-pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> Result<(), AppError> {
+pub(super) async fn until_stopped(
+    operator: &Arc<Operator>,
+    shared: &Shared,
+    console: Option<&Console>,
+) -> Result<(), AppError> {
     let listen =
         |kind| signal(kind).map_err(|source| AppError::System { what: "listen for signals", source });
     let (mut freeze, mut thaw) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
@@ -40,7 +45,7 @@ pub(super) async fn until_stopped(operator: &Arc<Operator>, shared: &Shared) -> 
                     tracing::error!(%error, "SIGUSR2");
                 }
             }
-            _ = reload.recv() => drop(operator.reload(shared, None)),
+            _ = reload.recv() => drop(operator.reload(shared, console.map(Console::reload))),
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }

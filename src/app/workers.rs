@@ -2,8 +2,7 @@
 
 use super::{clock::now, error::AppError};
 use crate::{
-    connection,
-    control::Operator,
+    connection::{self, Hosts},
     listener::{Desk, HANDOVER_LIMIT, Handover},
     net::{Shared, Worker},
     observe::WorkerCounters,
@@ -27,7 +26,7 @@ const TICK: Duration = Duration::from_secs(1);
 
 pub(super) fn start_workers(
     shared: &Shared,
-    operator: &Arc<Operator>,
+    hosts: &Hosts,
     counters: Vec<Arc<WorkerCounters>>,
 ) -> Result<Vec<Desk>, AppError> {
     let mut desks = Vec::new();
@@ -36,12 +35,12 @@ pub(super) fn start_workers(
         desks.push(Desk { sender, load: Arc::new(AtomicUsize::new(0)) });
         // Unforeseeable to clients, as the standard library's own tables are.
         let seed = RandomState::new().hash_one(number);
-        let (shared, operator) = (shared.clone(), Arc::clone(operator));
+        let (shared, hosts) = (shared.clone(), hosts.clone());
         let runtime = Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|source| AppError::System { what: "start a worker", source })?;
         let started = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             let worker = Rc::new(Worker::new(shared, counters, seed));
-            runtime.block_on(LocalSet::new().run_until(work(worker, operator, receiver)));
+            runtime.block_on(LocalSet::new().run_until(work(worker, hosts, receiver)));
         });
         // The thread ends with the process; sessions are waited for by the roster.
         drop(started.map_err(|source| AppError::System { what: "start a worker", source })?);
@@ -50,7 +49,7 @@ pub(super) fn start_workers(
 }
 
 /// One worker's life: sessions come until the listeners are gone, and stay until they end.
-async fn work(worker: Rc<Worker>, operator: Arc<Operator>, mut receiver: mpsc::Receiver<Handover>) {
+async fn work(worker: Rc<Worker>, hosts: Hosts, mut receiver: mpsc::Receiver<Handover>) {
     let mut sessions = JoinSet::new();
     let mut tick = interval(TICK);
     let mut is_open = true;
@@ -61,8 +60,8 @@ async fn work(worker: Rc<Worker>, operator: Arc<Operator>, mut receiver: mpsc::R
                 None => is_open = false,
                 Some(Err(error)) => tracing::warn!(%error, "a connection was lost while it was handed over"),
                 Some(Ok((accepted, place))) => {
-                    let (worker, operator) = (Rc::clone(&worker), Arc::clone(&operator));
-                    drop(sessions.spawn_local(connection::serve(worker, operator, accepted, place)));
+                    let worker = Rc::clone(&worker);
+                    drop(sessions.spawn_local(connection::serve(worker, hosts.clone(), accepted, place)));
                 }
             },
             Some(ended) = sessions.join_next() => if let Err(error) = ended {

@@ -49,6 +49,7 @@ pub fn check_config(path: &Path, default_state_dir: PathBuf) -> Result<Config, C
     let config = Config::check(read(path)?, default_state_dir)?;
     drop(ServerTls::new(&config.upstream)?);
     drop(Keeper::new(config.auth.clone())?);
+    drop(config.console.clone().map(|console| Keeper::new(console.auth)).transpose()?);
     drop(config.tls.clone().map(Doorway::new).transpose()?);
     Ok(config)
 }

@@ -58,6 +58,13 @@ impl AuthSettings {
         rule.and_then(|rule| rule.method)
     }
 
+    /// Everybody is asked for SCRAM, by the secrets of that file.
+    pub(super) fn scram(secrets: PathBuf) -> Self {
+        let everybody =
+            AuthRule { users: Vec::new(), databases: Vec::new(), method: Some(AuthMethod::Scram) };
+        Self { rules: vec![everybody], secrets: Some(secrets), query: None }
+    }
+
     /// Whether anybody's authentication ends here.
     pub fn is_used(&self) -> bool {
         self.rules.iter().any(|rule| rule.method.is_some())

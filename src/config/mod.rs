@@ -4,17 +4,20 @@
 mod auth;
 mod conninfo;
 mod conninfo_text;
+mod console;
 mod error;
 mod expect;
 mod raw;
 mod rules;
 mod settings;
+mod shown;
 mod tls;
 mod values;
 mod window;
 
 pub use auth::{AuthMethod, AuthQuery, AuthRule, AuthSettings};
 pub use conninfo::{Conninfo, Host, SslMode};
+pub use console::{ConsoleRole, ConsoleSettings};
 pub use error::{ConfigError, Fault};
 pub use expect::{Expectation, Term};
 pub use raw::{Overrides, RawConfig};

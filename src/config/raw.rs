@@ -48,6 +48,8 @@ pub struct RawConfig {
     #[serde(default)]
     pub(super) audit: RawAudit,
     #[serde(default)]
+    pub(super) console: RawConsole,
+    #[serde(default)]
     pub(super) exceptions: Vec<RawRule>,
     #[serde(default)]
     pub(super) deny: Vec<RawRule>,
@@ -57,6 +59,17 @@ pub struct RawConfig {
     pub(super) smoke: RawSmoke,
     #[serde(default)]
     pub(super) reopen: Vec<RawStage>,
+}
+
+/// `[console]`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawConsole {
+    pub(super) database: Option<String>,
+    pub(super) secrets: Option<String>,
+    pub(super) admins: Option<OneOrMany>,
+    pub(super) viewers: Option<OneOrMany>,
+    pub(super) max_connections: Option<u64>,
 }
 
 /// `[hooks]`

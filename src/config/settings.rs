@@ -4,6 +4,7 @@
 use super::{
     auth::AuthSettings,
     conninfo::Conninfo,
+    console::ConsoleSettings,
     error::{ConfigError, Fault},
     expect::Expectation,
     raw::{OneOrMany, RawConfig, RawLimits, RawRefusal},
@@ -54,6 +55,8 @@ pub struct Config {
     pub tls: Option<TlsSettings>,
     /// Whose authentication ends here.
     pub auth: AuthSettings,
+    /// The console that psql connects to; none: there is none.
+    pub console: Option<ConsoleSettings>,
     /// What a refusal says beside the operator's words.
     pub refusal: RefusalTexts,
     /// How often a refused statement of one shape, application and user is logged.
@@ -131,6 +134,7 @@ impl Config {
         let can_see_certificates = raw.tls.client_ca.is_some();
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
+        let console = ConsoleSettings::check(raw.console, |fault| faults.push(fault));
         let rules = rules(raw.exceptions, raw.deny, |fault| faults.push(fault));
         let window = WindowSettings::check(raw.hooks, raw.smoke, raw.reopen, |fault| faults.push(fault));
         let refusal =
@@ -155,6 +159,7 @@ impl Config {
             limits,
             tls,
             auth,
+            console,
             refusal,
             audit_interval,
             audit_sql: raw.audit.sql.unwrap_or(false),
@@ -240,7 +245,7 @@ fn expectations(raw: Option<OneOrMany>) -> Result<Vec<Expectation>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TlsPolicy;
+    use crate::config::{ConsoleRole, TlsPolicy};
 
     fn check(text: &str) -> Result<Config, ConfigError> {
         Config::check(RawConfig::parse(text)?, "/state".into())
@@ -290,6 +295,29 @@ mod tests {
         ] {
             let error = check(&format!("upstream = 'host=h'\n[tls]\n{tls}")).unwrap_err().to_string();
             assert!(error.contains(key), "{tls}: {error}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_console_only_where_its_users_are_named() {
+        assert_eq!(check("upstream = 'host=h'").unwrap().console, None);
+        let nobody = "upstream = 'host=h'\n[console]\nsecrets = 's'\nadmins = []\nviewers = []";
+        assert_eq!(check(nobody).unwrap().console, None);
+        let users = "secrets = 's'\nadmins = 'ann'\nviewers = ['bob', 'ann']";
+        let console = check(&format!("upstream = 'host=h'\n[console]\n{users}")).unwrap().console.unwrap();
+        assert_eq!((console.database.as_str(), console.max_connections), ("frostgate", 8));
+        let roles = ["ann", "bob", "eve"].map(|user| console.role(user));
+        assert_eq!(roles, [Some(ConsoleRole::Admin), Some(ConsoleRole::Viewer), None]);
+        for (console, key) in [
+            ("admins = 'ann'", "console.secrets:"),
+            ("secrets = 's'", "console.admins:"),
+            ("database = 'x'", "console.admins:"),
+            ("secrets = 's'\nadmins = ''", "console.admins:"),
+            ("secrets = 's'\nadmins = 'a'\ndatabase = ''", "console.database:"),
+            ("secrets = 's'\nadmins = 'a'\nmax_connections = 0", "console.max_connections:"),
+        ] {
+            let error = check(&format!("upstream = 'host=h'\n[console]\n{console}")).unwrap_err().to_string();
+            assert!(error.contains(key), "{console}: {error}");
         }
     }
 

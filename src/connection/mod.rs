@@ -1,31 +1,32 @@
-//! One client from accept to close: greeting, login, relay, and what is left on the server when it has gone.
+//! One client from accept to close: greeting, login, relay, and what is left on the server when it has gone. Who comes
+//! for the console is brought there.
+
+mod cancelling;
 
 use crate::{
     auth::{self, Credential},
+    console::{self, Console, Guest},
     control::Operator,
     fleet::{Entrance, Identity, Place, Ruling, SessionRecord},
     matching::Who,
     net::{
         Ending, Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Stream,
-        Worker, farewell, greet, log_in, send_cancel, tell, turn_away,
+        Worker, farewell, greet, log_in, tell, turn_away,
     },
     session::{FenceKind, Role, SessionSettings},
     sql::ClientEncoding,
     trust::Certificate,
     wire::{
         backend::SqlState,
-        startup::{CancelKey, Replication, StartupMessage},
+        startup::{Replication, StartupMessage},
     },
 };
 use serde_json::json;
 use std::{net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
-use tokio::time::{interval, timeout};
+use tokio::time::timeout;
 
-/// A cancel request waits for the end of a question of the proxy's own: looked at so often, and so many times.
-const LOOK_WHILE_ASKING: Duration = Duration::from_millis(5);
-const LOOKS_WHILE_ASKING: u32 = 6_000;
-/// As often it is looked for the session that has its key.
-const LOOKS_FOR_KEY: u32 = 20;
+/// Who takes a place that is kept free for the console has so long to say that it came for that.
+const RESERVED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection as it was accepted.
 #[derive(Debug)]
@@ -36,24 +37,41 @@ pub struct Accepted {
     pub client: Option<SocketAddr>,
     /// By which door.
     pub entrance: Entrance,
+    /// Whether its place is one that is kept free for the console.
+    pub is_reserved: bool,
+}
+
+/// What connections of all workers have to do with.
+#[derive(Debug, Clone)]
+pub struct Hosts {
+    /// The verbs.
+    pub operator: Arc<Operator>,
+    /// The console, if there is one.
+    pub console: Option<Arc<Console>>,
 }
 
 /// Serves it to its end; `place` is given back then. An idle session shall be small: what is needed once only is
 /// boxed, and no argument is kept twice, as an `async fn` would.
-pub fn serve<P>(
-    worker: Rc<Worker>,
-    operator: Arc<Operator>,
-    accepted: Accepted,
-    place: P,
-) -> impl Future<Output = ()> {
+pub fn serve<P>(worker: Rc<Worker>, hosts: Hosts, accepted: Accepted, place: P) -> impl Future<Output = ()> {
+    let Hosts { operator, console } = hosts;
     let id = operator.next_session_id();
-    let Accepted { stream, client, entrance } = accepted;
-    let connection = Connection { worker: Rc::clone(&worker), operator, client, entrance, id };
+    let Accepted { stream, client, entrance, is_reserved } = accepted;
+    let worker_of_it = Rc::clone(&worker);
+    let connection =
+        Connection { worker: worker_of_it, operator, console, client, entrance, is_reserved, id };
     let established = Box::pin(connection.establish(stream));
     async move {
-        if let Some((relay, record)) = established.await {
-            let relayed = relay.run().await;
-            Box::pin(take_leave(worker, id, record, relayed)).await;
+        match established.await {
+            Some(Established::Session(relay, record)) => {
+                let relayed = relay.run().await;
+                Box::pin(take_leave(worker, id, record, relayed)).await;
+            }
+            Some(Established::Console(guest, stream)) => {
+                if let Err(error) = Box::pin(console::talk(*guest, stream)).await {
+                    tracing::info!(session = id, %error, "a connection to the console was lost");
+                }
+            }
+            None => {}
         }
         drop(place);
     }
@@ -88,21 +106,34 @@ async fn take_leave(
 struct Connection {
     worker: Rc<Worker>,
     operator: Arc<Operator>,
+    console: Option<Arc<Console>>,
     client: Option<SocketAddr>,
     entrance: Entrance,
+    is_reserved: bool,
     id: u64,
+}
+
+/// What a connection came to.
+enum Established {
+    Session(Box<Relay>, Arc<SessionRecord>),
+    Console(Box<Guest>, Stream),
 }
 
 impl Connection {
     /// From the first byte to a session; the client has been told if there is none.
-    async fn establish(self, mut stream: Stream) -> Option<(Box<Relay>, Arc<SessionRecord>)> {
+    async fn establish(self, mut stream: Stream) -> Option<Established> {
         let limit = self.worker.shared.config.limits.login_timeout;
+        let limit = if self.is_reserved { limit.min(RESERVED_TIMEOUT) } else { limit };
         let established = timeout(limit, self.log_in(&mut stream)).await;
         let result =
             established.unwrap_or_else(|_| Err(NetError::LoginTimeout { limit_ms: limit.as_millis() }));
         match result {
             Ok(None) => None,
-            Ok(Some(at_server)) => Some(self.begin(stream, at_server)),
+            Ok(Some(LoggedInAt::Server(at_server))) => {
+                let (relay, record) = self.begin(stream, *at_server);
+                Some(Established::Session(relay, record))
+            }
+            Ok(Some(LoggedInAt::Console(guest))) => Some(Established::Console(guest, stream)),
             Err(error) => {
                 self.operator.note_login(false);
                 self.say_why(&mut stream, &error).await;
@@ -113,7 +144,7 @@ impl Connection {
         }
     }
 
-    async fn log_in(&self, client: &mut Stream) -> Result<Option<AtServer>, NetError> {
+    async fn log_in(&self, client: &mut Stream) -> Result<Option<LoggedInAt>, NetError> {
         let shared = &self.worker.shared;
         let (mut message, mut from_client, end_point) = match greet(client, shared.doorway.as_deref()).await?
         {
@@ -124,6 +155,15 @@ impl Connection {
             }
             Greeting::Session(message, from_client, end_point) => (message, from_client, end_point),
         };
+        if let Some(console) =
+            self.console.as_ref().filter(|console| self.is_ordinary() && console.is_for(&message))
+        {
+            let guest = console.log_in(client, &message, (from_client, end_point), self.client).await?;
+            return Ok(Some(LoggedInAt::Console(Box::new(guest))));
+        }
+        if self.is_reserved {
+            return Err(NetError::TooMany { remedy: "Frostgate's limits.max_connections is reached." });
+        }
         let credential = self.authenticate(client, &message, (&mut from_client, end_point.clone())).await?;
         if matches!(self.ruling(&message), Some(Ruling::Denied(_))) {
             return Err(NetError::Denied);
@@ -146,7 +186,11 @@ impl Connection {
             shared.server.learn_version(&String::from_utf8_lossy(version));
         }
         let is_fenced = matches!(way, LoginWay::Fenced { .. });
-        Ok(Some(AtServer { server, place, message, login, is_fenced }))
+        Ok(Some(LoggedInAt::Server(Box::new(AtServer { server, place, message, login, is_fenced }))))
+    }
+
+    fn is_ordinary(&self) -> bool {
+        self.entrance == Entrance::Ordinary
     }
 
     /// Asks the client who it is, if the proxy is to ask it; what the server is then answered with.
@@ -227,46 +271,6 @@ impl Connection {
         Some(switch.ruling_of(&who).2)
     }
 
-    /// A key that no session of ours has is answered by silence, as the server does.
-    async fn cancel(&self, key: &CancelKey) {
-        let Some(record) = self.find(key).await else { return };
-        if record.report().is_asking {
-            self.wait_while_asking(&record).await;
-        }
-        let sent = send_cancel(&self.worker.shared.upstream, &record.identity.place, key).await;
-        if let Err(error) = sent {
-            tracing::warn!(session = record.identity.id, %error, "a cancel request did not reach the server");
-        }
-    }
-
-    /// A client may have heard of its key a moment before its session is in the roster.
-    async fn find(&self, key: &CancelKey) -> Option<Arc<SessionRecord>> {
-        let mut look = interval(LOOK_WHILE_ASKING);
-        for _ in 0..LOOKS_FOR_KEY {
-            let found = self.worker.shared.switch.roster().by_cancel_key(key);
-            if found.is_some() {
-                return found;
-            }
-            look.tick().await;
-        }
-        None
-    }
-
-    /// The client means its own statement, which waits behind ours. One question may follow on another: it is over
-    /// when two looks have found none.
-    async fn wait_while_asking(&self, record: &SessionRecord) {
-        let mut look = interval(LOOK_WHILE_ASKING);
-        let mut found_none = false;
-        for _ in 0..LOOKS_WHILE_ASKING {
-            look.tick().await;
-            let asks = record.report().is_asking;
-            if !asks && found_none {
-                return;
-            }
-            found_none = !asks;
-        }
-    }
-
     async fn say_why(&self, client: &mut Stream, error: &NetError) {
         let shared = &self.worker.shared;
         match error {
@@ -282,6 +286,7 @@ impl Connection {
             | NetError::LoginTimeout { .. }
             | NetError::Unreachable { .. }
             | NetError::Denied
+            | NetError::TooMany { .. }
             | NetError::RepeatedRequest
             | NetError::Handshake { .. }
             | NetError::PlainBehindRequest
@@ -355,6 +360,12 @@ impl Connection {
             is_strict: self.worker.shared.config.strict_functions,
         }
     }
+}
+
+/// Where a client has logged in.
+enum LoggedInAt {
+    Server(Box<AtServer>),
+    Console(Box<Guest>),
 }
 
 /// What a login came to at the server.

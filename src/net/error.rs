@@ -111,6 +111,12 @@ pub enum NetError {
     /// There are no random bytes to be had.
     #[error(transparent)]
     Random(#[from] TlsError),
+    /// All places are taken. Source of the text: `InitProcess` in `proc.c`.
+    #[error("sorry, too many clients already")]
+    TooMany {
+        /// What the operator can do.
+        remedy: &'static str,
+    },
     /// While frozen this client runs nothing.
     #[error("this client runs nothing while Frostgate is frozen")]
     Denied,
@@ -138,6 +144,7 @@ impl NetError {
                 SqlState::CONNECTION_FAILURE
             }
             Self::Denied => SqlState::CANNOT_CONNECT_NOW,
+            Self::TooMany { .. } => SqlState::TOO_MANY_CONNECTIONS,
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
@@ -150,6 +157,7 @@ impl NetError {
             Self::PlainBehindRequest => {
                 "This could be either a client-software bug or evidence of an attempted man-in-the-middle attack."
             }
+            Self::TooMany { remedy } => remedy,
             Self::NotEncrypted => "Connect with sslmode=require, or set tls.mode = \"allow\" in Frostgate.",
             Self::ChannelBinding => {
                 "Any of these helps: connect with channel_binding=disable; give Frostgate the server's own \

@@ -8,6 +8,7 @@ pub mod backend;
 mod error;
 pub mod frame;
 pub mod frontend;
+pub mod layout;
 mod read;
 pub mod sasl;
 pub mod startup;

@@ -7,6 +7,7 @@ mod away;
 mod bad_input;
 mod cancel;
 mod check;
+mod console;
 mod corpus;
 mod cron;
 mod drain;
