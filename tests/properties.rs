@@ -95,6 +95,9 @@ impl World {
                 code: SqlState::READ_ONLY_SQL_TRANSACTION,
                 detail: "frozen".into(),
                 hint: String::new(),
+                reason: "test".into(),
+                until: String::new(),
+                is_declared: true,
             },
             classifier: Classifier::new(7),
             out: Output::default(),
@@ -196,8 +199,12 @@ impl World {
                 self.held.push_front((id, bytes));
                 break;
             }
-            let (refused, poisoned) = (fate == Fate::Drop, !self.out.to_server.is_empty());
-            let sent = Sent { id: Some(id), behind_gate: self.gate.is_shut(), refused, poisoned };
+            let is_shown = self.shows();
+            let poisoned = !self.out.to_server.is_empty() && !is_shown;
+            let (refused, answered) =
+                (fate == Fate::Drop && !is_shown, is_shown && self.out.to_server.is_empty());
+            let behind_gate = self.gate.is_shut();
+            let sent = Sent { id: Some(id), behind_gate, refused, poisoned, answered };
             self.take_output(Some(id));
             if fate == Fate::Forward {
                 self.to_server.push_back((bytes.clone(), sent));
@@ -209,6 +216,14 @@ impl World {
         self.check_quiet();
     }
 
+    /// Whether the message that was dropped is one that the proxy answers, or has answered: it is no refusal.
+    fn shows(&self) -> bool {
+        let in_its_place = b"SHOW server_version\0";
+        self.out.to_client.first() == Some(&b'T')
+            || self.out.to_server.ends_with(in_its_place)
+            || self.out.to_server.ends_with(&[&in_its_place[..], b"\0\0"].concat())
+    }
+
     /// What the session says to the server by itself is the proxy's; in a client's place, it is the client's.
     fn take_output(&mut self, id: Option<usize>) {
         let mut said = std::mem::take(&mut self.out.to_server);
@@ -217,7 +232,13 @@ impl World {
                 panic!("half a message")
             };
             let length = bytes.len();
-            let sent = Sent { id, behind_gate: self.gate.is_shut(), refused: false, poisoned: false };
+            let sent = Sent {
+                id,
+                behind_gate: self.gate.is_shut(),
+                refused: false,
+                poisoned: false,
+                answered: false,
+            };
             self.to_server.push_back((said.drain(..length).collect(), sent));
         }
         let told = std::mem::take(&mut self.out.to_client);
@@ -266,11 +287,15 @@ impl World {
         for (bytes, sent) in &self.to_server {
             later.handle(bytes[0], &bytes[5..], *sent);
         }
-        later.handle(b'S', &[], Sent { id: None, behind_gate: true, refused: false, poisoned: false });
+        later.handle(
+            b'S',
+            &[],
+            Sent { id: None, behind_gate: true, refused: false, poisoned: false, answered: false },
+        );
         later.handle(
             b'Q',
             b"COMMIT\0",
-            Sent { id: None, behind_gate: true, refused: false, poisoned: false },
+            Sent { id: None, behind_gate: true, refused: false, poisoned: false, answered: false },
         );
         assert_eq!(later.committed, self.server.committed, "law 5: a quiet session committed");
     }
@@ -362,6 +387,7 @@ fn statement() -> impl Strategy<Value = &'static str> {
         1 => Just("PREPARE p AS INSERT INTO t VALUES (3)"),
         1 => Just("PREPARE p AS SELECT 1"),
         2 => Just("EXECUTE p"),
+        3 => Just("SHOW frostgate.state"),
         1 => Just("COPY t FROM STDIN"),
         1 => Just("SET default_transaction_read_only = on"),
     ]

@@ -118,6 +118,8 @@ pub struct Session {
     /// Under which number its writes are counted.
     pub(super) writer: WriterId,
     pub(super) bearing: Bearing,
+    /// A statement was prepared that asks for what the proxy tells of itself.
+    pub(super) has_shown: bool,
 }
 
 /// Which names a change is about.
@@ -165,6 +167,7 @@ impl Session {
             is_terminating: false,
             writer: 0,
             bearing: Bearing::Bound,
+            has_shown: false,
         };
         session.look_ahead();
         session
@@ -302,7 +305,9 @@ impl Session {
 
     /// Whether the next rows from the server must be seen whole.
     pub fn rows(&self) -> Rows {
-        let shows = Effects::SHOWS_DEFAULT_READ_ONLY.union(Effects::SHOWS_TRANSACTION_READ_ONLY);
+        let shows = Effects::SHOWS_DEFAULT_READ_ONLY
+            .union(Effects::SHOWS_TRANSACTION_READ_ONLY)
+            .union(Effects::SHOWS_FROSTGATE);
         match self.pipeline.head() {
             Some(head) if head.is_question() || head.effects.intersects(shows) => Rows::Held,
             Some(_) | None => Rows::Stream,

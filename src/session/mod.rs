@@ -14,6 +14,7 @@ mod policy;
 mod refusal;
 mod replies;
 mod requests;
+mod shows;
 mod transaction;
 mod turn;
 mod writes;

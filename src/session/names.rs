@@ -315,7 +315,12 @@ pub(super) fn stricter_class(one: Classification, other: Classification) -> Clas
 pub(super) fn both(one: Classification, other: Classification) -> Classification {
     let rank =
         |what: &Classification| (what.class == StatementClass::Unknown, what.verdict == Verdict::Refuse);
-    let (mut strict, lax) = if rank(&other) > rank(&one) { (other, one) } else { (one, other) };
+    let (mut strict, mut lax) = if rank(&other) > rank(&one) { (other, one) } else { (one, other) };
+    if strict.effects != lax.effects {
+        // Whose row is to be rewritten must be certain.
+        lax.effects.remove(Effects::SHOWS_FROSTGATE);
+        strict.effects.remove(Effects::SHOWS_FROSTGATE);
+    }
     strict.effects = strict.effects.union(lax.effects);
     strict
 }

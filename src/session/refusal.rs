@@ -22,6 +22,12 @@ pub struct Words {
     pub detail: String,
     /// What the client may do.
     pub hint: String,
+    /// The reason alone, and when it should be over; empty where nobody said so.
+    pub reason: String,
+    /// As above.
+    pub until: String,
+    /// Whether `frozen` has been said of this gate.
+    pub is_declared: bool,
 }
 
 impl Words {
@@ -35,14 +41,25 @@ impl Words {
                 detail: "This transaction began while Frostgate was frozen and stays read-only to its end."
                     .into(),
                 hint: "Frostgate is open again: roll back, and run the transaction anew.".into(),
+                reason: String::new(),
+                until: String::new(),
+                is_declared: false,
             };
         };
-        let until = freeze.until.map(|until| format!(", until {}", seconds(until))).unwrap_or_default();
+        let end = freeze.until.map(|until| seconds(until).to_string()).unwrap_or_default();
+        let until = if end.is_empty() { String::new() } else { format!(", until {end}") };
         let (since, by, reason) = (seconds(freeze.since), &freeze.by, &freeze.reason);
         let hint = texts.hint.clone().unwrap_or_else(|| {
             "Reads go on. Writes are refused until the thaw; this connection stays usable.".into()
         });
-        Self { code, detail: format!("Frozen since {since} by {by}{until}: {reason}."), hint }
+        Self {
+            code,
+            detail: format!("Frozen since {since} by {by}{until}: {reason}."),
+            hint,
+            reason: reason.clone(),
+            until: end,
+            is_declared: freeze.frozen_at.is_some(),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use super::{
     names::Settled,
     pipeline::{CopyIn, Origin, SkipTo, Step},
     refusal::is_answer_to_poison,
+    shows::Shown,
     turn::{Event, Fate, Turn},
 };
 use crate::{
@@ -72,7 +73,13 @@ impl Session {
 
     /// A message that may be the last one that an extended message gets.
     fn on_step(&mut self, tag: BackendTag, turn: &mut Turn<'_>) -> Fate {
-        let fate = self.unless_ours();
+        let mut fate = self.unless_ours();
+        if tag == BackendTag::RowDescription
+            && let Some(shown) = self.pipeline.head().and_then(|head| Shown::by(head.effects))
+        {
+            shown.describe(&mut turn.out.to_client);
+            fate = Fate::Drop;
+        }
         if let Some(closed) = self.pipeline.close(tag) {
             self.note_answered(closed.effects);
             self.settle_changes(&closed, Settled::Done);
@@ -186,6 +193,10 @@ impl Session {
         let Some(head) = self.pipeline.head().copied() else { return Fate::Forward };
         if let Some(what) = head.injection() {
             self.on_answer(what, first_column(body), turn);
+            return Fate::Drop;
+        }
+        if let Some(shown) = Shown::by(head.effects) {
+            shown.tell(turn);
             return Fate::Drop;
         }
         if self.settings.advertise_read_only || !self.fence.holds_open_block() {

@@ -6,6 +6,7 @@ use super::{
     names::{Names, Prepared},
     pipeline::{Owed, Step},
     policy::{Passage, Role},
+    shows::IN_ITS_PLACE,
     transaction::Work,
     turn::{Fate, Turn},
 };
@@ -15,7 +16,9 @@ use crate::{
         Cut, FrontendTag, TransactionStatus,
         backend::ready_for_query,
         frame::bind_names,
-        frontend::{FunctionCall, Named, execute_portal, named, parse_name, parse_name_and_text, query_text},
+        frontend::{
+            FunctionCall, Named, Write, execute_portal, named, parse_name, parse_name_and_text, query_text,
+        },
     },
 };
 
@@ -59,7 +62,7 @@ impl Session {
             FrontendTag::Bind => self.on_bind(request, turn),
             FrontendTag::Execute => self.on_execute(request, turn),
             FrontendTag::FunctionCall => self.on_function_call(request, turn),
-            FrontendTag::Describe => self.on_describe(),
+            FrontendTag::Describe => self.on_describe(request),
             FrontendTag::Close => self.on_close(request),
             FrontendTag::Sync => self.on_sync(turn),
             FrontendTag::Flush if self.copies_in => Fate::Drop,
@@ -97,8 +100,16 @@ impl Session {
         };
         let prepared = self.prepare(text, turn);
         let classification = self.with_what_it_executes(&prepared);
+        if let Some(fate) = self.show(&classification, turn) {
+            return fate;
+        }
         let operations = prepared.operations.as_deref().unwrap_or_default();
-        self.run(&Judged { step: Step::Query, classification, text, operations }, turn)
+        let fate = self.run(&Judged { step: Step::Query, classification, text, operations }, turn);
+        if fate == Fate::Forward && classification.effects.intersects(Effects::SHOWS_FROSTGATE) {
+            Write(&mut turn.out.to_server).query(IN_ITS_PLACE);
+            return Fate::Drop;
+        }
+        fate
     }
 
     fn on_function_call(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
@@ -136,7 +147,16 @@ impl Session {
         } else {
             self.statements.lose_track();
         }
-        self.forward_in_batch(owed, Batch::Prepared)
+        let fate = self.forward_in_batch(owed, Batch::Prepared);
+        // A name that is not kept would be forgotten to be one of ours when it is run.
+        let kept = name.filter(|_| classification.effects.intersects(Effects::SHOWS_FROSTGATE));
+        let kept = kept.filter(|name| self.statements.look_up(name, self.batch_number).is_some());
+        if let Some(name) = kept.and_then(|name| std::str::from_utf8(name).ok()) {
+            self.has_shown = true;
+            Write(&mut turn.out.to_server).parse(name, IN_ITS_PLACE);
+            return Fate::Drop;
+        }
+        fate
     }
 
     /// Planning may run functions, so a Bind may do whatever its statement's functions do.
@@ -181,8 +201,20 @@ impl Session {
         self.run(&Judged { step: Step::Execute, classification, text: &[], operations }, turn)
     }
 
-    fn on_describe(&mut self) -> Fate {
-        self.forward_in_batch(Owed::client(Step::Describe, Effects::default()), Batch::Prepared)
+    fn on_describe(&mut self, request: Request<'_>) -> Fate {
+        let effects = if self.has_shown { self.shown_by(request.body) } else { Effects::default() };
+        self.forward_in_batch(Owed::client(Step::Describe, effects), Batch::Prepared)
+    }
+
+    /// Which column a Describe is to be told in place of the server's.
+    fn shown_by(&self, body: &[u8]) -> Effects {
+        let known = match named(FrontendTag::Describe, body) {
+            Ok(Named::Statement(name)) => self.statements.look_up(name, self.batch_number),
+            Ok(Named::Portal(name)) => self.portals.look_up(name, self.batch_number),
+            Err(_) => None,
+        };
+        let effects = known.map(|known| known.classification.effects).unwrap_or_default();
+        effects.intersection(Effects::SHOWS_FROSTGATE)
     }
 
     fn on_close(&mut self, request: Request<'_>) -> Fate {

@@ -117,7 +117,7 @@ impl Calls {
     fn set_config(&mut self, walk: Walk<'_>) {
         let name = constant_argument(walk).or_else(|| name_in_pg_settings(walk));
         let touched = match name.map(|name| setting(name.as_bytes())) {
-            Some(Setting::Harmless) => return,
+            Some(Setting::Harmless | Setting::Frostgate(_)) => return,
             Some(Setting::ClientEncoding) => {
                 if self.used == Use::Run {
                     self.effects |= Effects::TOUCHES_ENCODING;

@@ -58,6 +58,17 @@ impl Effects {
     /// Calls, by the syntax of a call, a function that is not one of PostgreSQL's own harmless ones: for a strict
     /// mode. Operators, casts and views call functions without that syntax; only the fence sees those.
     pub const CALLS_UNKNOWN_FUNCTION: Self = Self(1 << 23);
+    /// The message is nothing but SHOW `frostgate.state`.
+    pub const SHOWS_STATE: Self = Self(1 << 24);
+    /// As above, of `frostgate.reason`.
+    pub const SHOWS_REASON: Self = Self(1 << 25);
+    /// As above, of `frostgate.until`.
+    pub const SHOWS_UNTIL: Self = Self(1 << 26);
+    /// As above, of `frostgate.epoch`.
+    pub const SHOWS_EPOCH: Self = Self(1 << 27);
+    /// Any of these four, which the proxy answers.
+    pub const SHOWS_FROSTGATE: Self =
+        Self::SHOWS_STATE.union(Self::SHOWS_REASON).union(Self::SHOWS_UNTIL).union(Self::SHOWS_EPOCH);
 
     /// Whether every fact of `other` is among these.
     pub const fn contains(self, other: Self) -> bool {

@@ -182,9 +182,12 @@ fn is_worse(one: &Classification, other: &Classification) -> bool {
 }
 
 /// Facts that reassure: they hold only if they hold in every reading.
-const REASSURING: Effects = Effects::READ_ONLY_BLOCK
-    .union(Effects::SHOWS_TRANSACTION_READ_ONLY)
-    .union(Effects::SHOWS_DEFAULT_READ_ONLY);
+const REASSURING: Effects = Effects::READ_ONLY_BLOCK.union(SHOWS);
+
+/// Told only of a message that is nothing else.
+const SHOWS: Effects = Effects::SHOWS_TRANSACTION_READ_ONLY
+    .union(Effects::SHOWS_DEFAULT_READ_ONLY)
+    .union(Effects::SHOWS_FROSTGATE);
 
 /// Two readings of a message in one.
 fn worst(one: Classification, other: Classification) -> Classification {
@@ -284,7 +287,7 @@ impl Fold {
         let Some(mut whole) = self.chosen else { return EMPTY };
         whole.effects = self.effects;
         if self.several {
-            whole.effects.remove(Effects::SHOWS_TRANSACTION_READ_ONLY | Effects::SHOWS_DEFAULT_READ_ONLY);
+            whole.effects.remove(SHOWS);
         }
         whole
     }

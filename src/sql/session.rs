@@ -92,7 +92,7 @@ fn assignment(walk: &mut Walk<'_>) -> Judged {
             return read_only_value(walk, which);
         }
         Setting::ClientEncoding => Effects::TOUCHES_ENCODING,
-        Setting::Harmless | Setting::Other => Effects::NONE,
+        Setting::Frostgate(_) | Setting::Harmless | Setting::Other => Effects::NONE,
     };
     while !walk.at_end() {
         let value = walk.bump();
@@ -152,7 +152,7 @@ pub(super) fn reset(walk: &mut Walk<'_>) -> Judged {
                 return refuse_read_write("RESET");
             }
             Some(Setting::ClientEncoding) => return pass("RESET", Effects::TOUCHES_ENCODING).complete(walk),
-            Some(Setting::Harmless | Setting::Other) => {}
+            Some(Setting::Frostgate(_) | Setting::Harmless | Setting::Other) => {}
             None => return Judged::unknown(walk, "RESET"),
         },
     }
@@ -177,6 +177,7 @@ pub(super) fn show(walk: &mut Walk<'_>) -> Judged {
         _ => match setting_name(walk) {
             Some(Setting::TransactionReadOnly) => Effects::SHOWS_TRANSACTION_READ_ONLY,
             Some(Setting::DefaultReadOnly) => Effects::SHOWS_DEFAULT_READ_ONLY,
+            Some(Setting::Frostgate(effect)) => effect,
             Some(Setting::ClientEncoding | Setting::Harmless | Setting::Other) => Effects::NONE,
             None => return Judged::unknown(walk, "SHOW"),
         },

@@ -1,5 +1,5 @@
 //! Settings by name: which of them are the fence, which one is the encoding, which of them `set_config` may set.
-use super::{name_table::NameTable, strings::Short};
+use super::{effects::Effects, name_table::NameTable, strings::Short};
 
 /// What `set_config` may set (`scripts/sql_names.sh`): what a session may set, without the read-only ones and without
 /// what writes files, loads libraries or can damage data.
@@ -14,6 +14,8 @@ pub(super) enum Setting {
     DefaultReadOnly,
     /// `client_encoding`.
     ClientEncoding,
+    /// `frostgate.state`, `.reason`, `.until` or `.epoch`: what the proxy tells of itself, with the effect of showing it.
+    Frostgate(Effects),
     /// Any other that `set_config` may set.
     Harmless,
     /// Any other.
@@ -29,10 +31,30 @@ pub(super) fn setting(name: &[u8]) -> Setting {
         Setting::DefaultReadOnly
     } else if is(b"client_encoding") {
         Setting::ClientEncoding
-    } else if name.contains(&b'.') || is_listed(name) {
+    } else if name.contains(&b'.') {
+        frostgate(name).map_or(Setting::Harmless, Setting::Frostgate)
+    } else if is_listed(name) {
         Setting::Harmless
     } else {
         Setting::Other
+    }
+}
+
+fn frostgate(name: &[u8]) -> Option<Effects> {
+    let (prefix, word) = name.split_at_checked(b"frostgate.".len())?;
+    let is = |other: &[u8]| word.eq_ignore_ascii_case(other);
+    if !prefix.eq_ignore_ascii_case(b"frostgate.") {
+        None
+    } else if is(b"state") {
+        Some(Effects::SHOWS_STATE)
+    } else if is(b"reason") {
+        Some(Effects::SHOWS_REASON)
+    } else if is(b"until") {
+        Some(Effects::SHOWS_UNTIL)
+    } else if is(b"epoch") {
+        Some(Effects::SHOWS_EPOCH)
+    } else {
+        None
     }
 }
 
@@ -63,6 +85,9 @@ mod tests {
         assert_eq!(setting(b"DateStyle"), Setting::Harmless);
         assert_eq!(setting(b"app.user_id"), Setting::Harmless);
         assert_eq!(setting(b"role"), Setting::Harmless);
+        assert_eq!(setting(b"Frostgate.STATE"), Setting::Frostgate(Effects::SHOWS_STATE));
+        assert_eq!(setting(b"frostgate.other"), Setting::Harmless);
+        assert_eq!(setting(b"a.frostgate.state"), Setting::Harmless);
         for other in
             [&b"zero_damaged_pages"[..], b"jit_dump_bitcode", b"local_preload_libraries", b"", b"nope"]
         {

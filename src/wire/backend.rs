@@ -179,6 +179,21 @@ pub fn parameter_status(out: &mut Vec<u8>, name: &str, value: &[u8]) {
     });
 }
 
+/// Appends a RowDescription of one column of type text, in the text format.
+pub fn row_description(out: &mut Vec<u8>, name: &str) {
+    framed(out, b'T', |out| {
+        out.extend_from_slice(&[0, 1]);
+        c_str(out, name.as_bytes());
+        // No table and no column of one; the type's oid (`pg_type.dat`), its length and modifier: none; the format.
+        out.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 0, 0, 25, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0]);
+    });
+}
+
+/// Appends a CommandComplete.
+pub fn command_complete(out: &mut Vec<u8>, tag: &str) {
+    framed(out, b'C', |out| c_str(out, tag.as_bytes()));
+}
+
 /// Appends a DataRow of one text column.
 pub fn data_row(out: &mut Vec<u8>, value: &[u8]) {
     framed(out, b'D', |out| {

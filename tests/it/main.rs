@@ -5,6 +5,7 @@
 
 mod away;
 mod bad_input;
+mod banner;
 mod cancel;
 mod check;
 mod console;

@@ -15,6 +15,8 @@ pub(crate) struct Sent {
     pub(crate) refused: bool,
     /// It was refused by something that the server itself must reject.
     pub(crate) poisoned: bool,
+    /// The proxy answered it by itself, as the server would have.
+    pub(crate) answered: bool,
 }
 
 /// What the server answers, as far as it matters.
@@ -138,8 +140,8 @@ impl Server {
     }
 
     fn query(&mut self, text: &str, sent: Sent) {
-        // A refusal that the server never sees destroys no unnamed statement.
-        if !sent.refused || sent.poisoned {
+        // What the server never sees destroys no unnamed statement.
+        if (!sent.refused || sent.poisoned) && !sent.answered {
             self.statements.remove("");
         }
         let statements: Vec<String> =
@@ -216,7 +218,7 @@ impl Server {
                 if kind == b'S' {
                     self.say(b't', &[0, 0]);
                 }
-                let shows = statement.starts_with("SELECT");
+                let shows = statement.starts_with("SELECT") || statement.starts_with("SHOW");
                 if shows && self.block == Block::Failed {
                     return Err(FAILED);
                 }
@@ -258,6 +260,8 @@ impl Server {
         self.begin();
         match statement {
             "SELECT 1" => self.row(simple, Some("1")),
+            // What the proxy tells of itself, and what the server runs in its place.
+            "SHOW frostgate.state" | "SHOW server_version" => self.row(simple, Some("18.0")),
             "SHOW transaction_read_only" => {
                 let shown = if self.current().read_only { "on" } else { "off" };
                 self.row(simple, Some(shown));

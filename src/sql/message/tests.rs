@@ -180,11 +180,16 @@ fn only_a_sole_show_is_told() {
         &[E::SHOWS_DEFAULT_READ_ONLY],
         &[E::SHOWS_TRANSACTION_READ_ONLY],
     );
-    let shows = E::SHOWS_DEFAULT_READ_ONLY | E::SHOWS_TRANSACTION_READ_ONLY;
+    let shows = E::SHOWS_DEFAULT_READ_ONLY | E::SHOWS_TRANSACTION_READ_ONLY | E::SHOWS_FROSTGATE;
+    facts("SHOW frostgate.State;", &[E::SHOWS_STATE], &[E::SHOWS_EPOCH]);
+    facts("/**/ show \"frostgate\".epoch", &[E::SHOWS_EPOCH], &[E::SHOWS_STATE]);
     for text in [
         "SHOW transaction_read_only; SELECT 1",
         "SELECT 1; SHOW transaction_read_only",
         "SHOW a.transaction_read_only",
+        "SHOW frostgate.state; SELECT 1",
+        "SET frostgate.state = 'open'",
+        "SHOW frostgate.states",
     ] {
         facts(text, &[], &[shows]);
     }
