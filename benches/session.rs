@@ -52,7 +52,14 @@ impl World {
         Self {
             session: Session::new(settings, gate),
             gate,
-            words: Words { code, detail: "frozen".into(), hint: String::new() },
+            words: Words {
+                code,
+                detail: "frozen".into(),
+                hint: String::new(),
+                reason: "bench".into(),
+                until: String::new(),
+                is_declared: true,
+            },
             classifier: Classifier::new(7),
             out: Output::default(),
         }
