@@ -140,12 +140,14 @@ impl Operator {
 
     /// The freeze reaches more than before, though no verb said so: they are drained for, and until then it is not
     /// called frozen. The gate itself stays as it is.
-    pub(super) fn drain_again(self: &Arc<Self>, state: FreezeState) {
+    pub(super) fn drain_again(self: &Arc<Self>, mut state: FreezeState) {
         let epoch: Epoch = state.epoch;
-        if state.freeze.is_none() {
+        let Some(freeze) = &mut state.freeze else {
             self.switch.renew();
             return;
-        }
+        };
+        // Something may write again: sessions that tell their clients the state go by this.
+        freeze.frozen_at = None;
         self.declared.store(0, Ordering::SeqCst);
         self.switch.publish(state, self.switch.gate().phase);
         let options = lock(&self.drain).options;

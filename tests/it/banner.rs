@@ -125,3 +125,24 @@ fn whom_the_freeze_does_not_reach_is_told_that_it_is_open() {
     assert_eq!(widened.code, 0, "{widened:?}");
     eventually("the wider freeze", || (spared.value("SHOW frostgate.state") == "frozen").then_some(()));
 }
+
+#[test]
+fn while_the_sessions_of_an_exception_that_ended_are_drained_for_nobody_is_told_that_it_is_frozen() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let (mut late, mut reader) = (proxy.connect(&database), proxy.connect(&database));
+    assert_eq!(late.ask("SET application_name = 'late'"), "CS I");
+    let added = proxy.run(&["except", "add", "--application", "late", "--reason", "late import"]);
+    assert_eq!(added.code, 0, "{added:?}");
+    proxy.freeze();
+    assert_eq!(reader.value("SHOW frostgate.state"), "frozen");
+    assert_eq!(late.value("SHOW frostgate.state"), "open");
+    assert_eq!(late.ask("BEGIN; INSERT INTO t VALUES (1)"), "CC T");
+    let removed = proxy.run(&["except", "remove", "e1"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert_eq!(proxy.state(), "draining");
+    assert_eq!(reader.value("SHOW frostgate.state"), "draining");
+    assert_eq!(late.ask("COMMIT"), "C I");
+    proxy.is_eventually("frozen");
+    assert_eq!(reader.value("SHOW frostgate.state"), "frozen");
+}
