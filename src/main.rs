@@ -102,7 +102,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
                 "{} is fine: {} in front of {}",
                 file.display(),
                 list(&config.listen),
-                config.upstream
+                config.upstreams
             )
             .map_err(CliError::from)?;
             Ok(Exit::Done)

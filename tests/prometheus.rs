@@ -132,7 +132,7 @@ impl Proxy {
         let begin = Instant::now();
         loop {
             let page = self.metrics();
-            if page.contains("\nfrostgate_upstream_up ") {
+            if page.contains("\nfrostgate_upstream_up{") {
                 return page;
             }
             assert!(begin.elapsed() < PATIENCE, "{page}");

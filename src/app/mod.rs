@@ -13,15 +13,15 @@ pub use clock::{default_state_dir, is_root, local_now};
 pub use error::AppError;
 
 use crate::{
-    config::Config,
+    config::{Config, Conninfo},
     connection::Hosts,
     console::Console,
-    control::{Operator, OperatorParts, WindowParts},
-    fleet::{Entrance, Order, PidLog, Records, ServerKnowledge, StateFile, Switch},
+    control::{Operator, OperatorParts, Watched, WindowParts},
+    fleet::{Entrance, Order, Orphans, PidLog, Records, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
     monitor::{Monitor, Principal},
-    net::{Keeper, Shared, Upstream},
+    net::{Keeper, Servers, Shared},
     observe::{Audit, LabelBook, Watch, WorkerCounters, Writers},
     tls::Doorway,
 };
@@ -83,13 +83,12 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let opened = doors::open_doors(&config).await?;
     let control = doors::bind_control(&config.control)?;
     let switch = Arc::new(Switch::new(state, config.rules.clone(), now()));
-    let server = Arc::new(ServerKnowledge::default());
-    let pids = open_pids(&store, &server)?;
+    let (pids, orphans) = open_pids(&store)?;
     let (watch, seen) = Watch::new();
     let labels = Arc::new(LabelBook::default());
     let window = window_parts(&config, records, &opened)?;
     let writers = Arc::new(Writers::new(now(), config.audit_sql));
-    let Peers { upstream, keeper, doorway } = Peers::read(&config)?;
+    let Peers { servers, keeper, doorway } = Peers::read(&config, orphans)?;
     let threads = config.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let counters: Vec<Arc<WorkerCounters>> = (0..threads).map(|_| Arc::default()).collect();
     let operator = Arc::new(Operator::new(OperatorParts {
@@ -104,9 +103,8 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         writers: Arc::clone(&writers),
         watch: watch.clone(),
         counters: counters.clone(),
-        upstream: upstream.name(),
-        server: Arc::clone(&server),
-        monitor: monitor(&config)?,
+        watched: watched(&config, &servers)?,
+        servers: Arc::clone(&servers),
         expect: config.expect.clone(),
         window,
     }));
@@ -115,11 +113,10 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         switch,
         watch,
         labels,
-        upstream,
+        servers,
         keeper,
         writers,
         doorway,
-        server,
         pids,
     };
     let console = open_console(&config, &operator, &shared)?;
@@ -135,8 +132,12 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     drop(desks);
     doors::spawn_control(&mut tasks, &operator, control, opened.http);
     drop(tasks.spawn(watching::watch_relays(Arc::clone(&operator), seen)));
-    drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&operator), shared.clone())));
-    drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), config.limits.monitor_interval)));
+    for watched in operator.watched() {
+        let (server, watched) = (Arc::clone(&watched.server), Arc::clone(watched));
+        drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&shared.switch), server)));
+        let between = config.limits.monitor_interval;
+        drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), watched, between)));
+    }
     operator.resume();
     signals::until_stopped(&operator, &shared, console.as_deref()).await?;
     stop(tasks, &operator, &shared).await;
@@ -160,7 +161,7 @@ async fn stop(mut tasks: JoinSet<()>, operator: &Operator, shared: &Shared) {
     tasks.shutdown().await;
     leave(shared, shared.config.limits.shutdown_timeout).await;
     if shared.switch.roster().is_empty() {
-        shared.pids.close(&shared.server.orphans());
+        shared.pids.close(shared.servers.orphans());
     }
     // The socket's file has no use any more; if it is gone already, so much the better.
     drop(std::fs::remove_file(&shared.config.control));
@@ -168,45 +169,66 @@ async fn stop(mut tasks: JoinSet<()>, operator: &Operator, shared: &Shared) {
 }
 
 /// The log of process ids; what the process before this one left in it are orphans.
-fn open_pids(store: &StateFile, server: &ServerKnowledge) -> Result<Arc<PidLog>, AppError> {
+fn open_pids(store: &StateFile) -> Result<(Arc<PidLog>, Orphans), AppError> {
     let (pids, orphans) = PidLog::open(store)?;
-    if !orphans.is_empty() {
-        tracing::warn!(count = orphans.len(), "a process before this one left server sessions behind");
+    for (upstream, left) in &orphans {
+        tracing::warn!(upstream, count = left.len(), "a process before this one left server sessions behind");
     }
-    server.set_orphans(orphans);
-    Ok(Arc::new(pids))
+    Ok((Arc::new(pids), orphans))
 }
 
 /// Nothing is connected yet.
 fn window_parts(config: &Config, records: Records, opened: &doors::Doors) -> Result<WindowParts, AppError> {
     let settings = config.window.clone();
-    let conninfo = settings.smoke.as_ref().map(|smoke| smoke.conninfo.clone()).or(config.monitor.clone());
-    let new = |info| Principal::new(info, "frostgate smoke", config.limits.connect_timeout);
-    let principal = conninfo.map(new).transpose()?;
+    let new =
+        |info: &Conninfo| Principal::new(info.clone(), "frostgate smoke", config.limits.connect_timeout);
+    let smoke = settings.smoke.as_ref().map(|smoke| smoke.conninfos.as_slice()).unwrap_or_default();
+    let mut principals = smoke.iter().map(new).collect::<Result<Vec<_>, _>>()?;
+    let mut lookers = Vec::new();
+    if let [only] = config.upstreams.all() {
+        if principals.is_empty() {
+            principals.extend(only.monitor.as_ref().map(new).transpose()?);
+        }
+    } else {
+        for upstream in config.upstreams.all() {
+            lookers.push((upstream.name.clone(), upstream.monitor.as_ref().map(new).transpose()?));
+        }
+    }
     let maintenance = opened.maintenance.as_ref().map(Door::name);
-    Ok(WindowParts { settings, records, principal, maintenance })
+    Ok(WindowParts { settings, records, principals, lookers, maintenance })
 }
 
-/// Nothing is connected yet.
-fn monitor(config: &Config) -> Result<Option<Arc<Monitor>>, AppError> {
-    let Some(info) = config.monitor.clone() else { return Ok(None) };
-    Ok(Some(Arc::new(Monitor::new(info, config.limits.connect_timeout)?)))
+/// Each server with its monitor. Nothing is connected yet.
+fn watched(config: &Config, servers: &Servers) -> Result<Vec<Watched>, AppError> {
+    let mut all = Vec::new();
+    for (settings, server) in config.upstreams.all().iter().zip(servers.all()) {
+        let monitor = settings.monitor.clone().map(|info| Monitor::new(info, config.limits.connect_timeout));
+        all.push(Watched::new(Arc::clone(server), monitor.transpose()?));
+    }
+    Ok(all)
 }
 
 /// The parts that are made from files of certificates, keys and secrets.
 struct Peers {
-    upstream: Arc<Upstream>,
+    servers: Arc<Servers>,
     keeper: Arc<Keeper>,
     doorway: Option<Arc<Doorway>>,
 }
 
 impl Peers {
-    fn read(config: &Config) -> Result<Self, AppError> {
-        let limits = &config.limits;
-        let upstream = Upstream::new(config.upstream.clone(), limits.connect_timeout, limits.keepalive)?;
+    fn read(config: &Config, orphans: Orphans) -> Result<Self, AppError> {
+        let servers = Servers::new(config, orphans)?;
+        for upstream in servers.lost().keys() {
+            tracing::error!(
+                upstream,
+                "a process before this one left sessions on a server that is not configured any more: nobody can tell \
+                 whether they still write, and a freeze waits for them; configure it again, or, when you know that they \
+                 have ended, remove its lines from the file sessions in the state directory while frostgate is stopped"
+            );
+        }
         let keeper = Keeper::new(config.auth.clone())?;
         let doorway = config.tls.clone().map(Doorway::new).transpose()?.map(Arc::new);
-        Ok(Self { upstream: Arc::new(upstream), keeper: Arc::new(keeper), doorway })
+        Ok(Self { servers: Arc::new(servers), keeper: Arc::new(keeper), doorway })
     }
 }
 
@@ -219,7 +241,7 @@ fn tell_started(operator: &Operator, opened: &doors::Doors, shared: &Shared) {
         "maintenance_listen": opened.maintenance.as_ref().map(Door::name),
         "http": opened.http.as_ref().map(Door::name),
         "control": shared.config.control,
-        "upstream": shared.upstream.name(),
+        "upstream": shared.config.upstreams.to_string(),
     });
     operator.tell("started", facts);
 }

@@ -2,9 +2,10 @@
 
 use super::clock::now;
 use crate::{
-    control::Operator,
+    control::{Operator, Watched},
+    fleet::Switch,
     freeze::Phase,
-    net::Shared,
+    net::Server,
     observe::{Book, Key, Seen, Tried, What},
 };
 use std::{
@@ -73,22 +74,19 @@ fn note(operator: &Operator, seen: Seen) {
     operator.write_audit(line);
 }
 
-/// While nobody is logged in, looks whether the server can be reached.
-pub(super) async fn look_at_upstream(operator: Arc<Operator>, shared: Shared) {
+/// While nobody is logged in there, looks whether the server can be reached.
+pub(super) async fn look_at_upstream(switch: Arc<Switch>, server: Arc<Server>) {
     let mut tick = interval(LOOK);
     loop {
         tick.tick().await;
-        let up = !shared.switch.roster().is_empty() || shared.upstream.connect().await.is_ok();
-        if !up {
-            shared.server.forget();
-        }
-        operator.note_upstream(up);
+        let is_used = switch.roster().anybody_on(&server.name).is_some();
+        server.note_up(is_used || server.upstream.connect().await.is_ok());
     }
 }
 
 /// Looks at the server from outside, if there is a monitor: when the proxy starts, which tells who the server is, and
 /// while the gate is shut again and again.
-pub(super) async fn look_at_server(operator: Arc<Operator>, between: Duration) {
+pub(super) async fn look_at_server(operator: Arc<Operator>, watched: Arc<Watched>, between: Duration) {
     let mut tick = interval(between);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_first = true;
@@ -96,7 +94,7 @@ pub(super) async fn look_at_server(operator: Arc<Operator>, between: Duration) {
         tick.tick().await;
         operator.note_frozen_server().await;
         if std::mem::take(&mut is_first) || operator.phase() != Phase::Open {
-            operator.look_again().await;
+            operator.look_again(&watched).await;
         }
     }
 }

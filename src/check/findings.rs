@@ -39,6 +39,8 @@ pub enum Kind {
     WrongServer,
     /// A pooler stands between proxy and server.
     Pooler,
+    /// One of several servers that nobody has looked at.
+    NotLookedAt,
 }
 
 /// How much a finding weighs.
@@ -87,11 +89,14 @@ pub struct Finding {
     pub stop_with: Option<String>,
     /// Whom it is about.
     pub who: Option<Who>,
+    /// On which of several servers it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
 }
 
 impl Finding {
     pub(super) fn new(kind: Kind, weight: Weight, what: impl Into<String>) -> Self {
-        Self { kind, weight, what: what.into(), stop_with: None, who: None }
+        Self { kind, weight, what: what.into(), stop_with: None, who: None, upstream: None }
     }
 
     pub(super) fn stopped_with(mut self, sql: impl Into<String>) -> Self {
@@ -103,6 +108,14 @@ impl Finding {
     pub(super) fn about(mut self, backend: &Backend) -> Self {
         self.stop_with = Some(format!("SELECT pg_terminate_backend({});", backend.pid));
         self.who = Some(backend.into());
+        self
+    }
+
+    /// On that one of several servers: there is where it is to be stopped.
+    pub(super) fn on(mut self, upstream: &str) -> Self {
+        self.what = format!("{upstream}: {}", self.what);
+        self.stop_with = self.stop_with.map(|sql| format!("{sql} -- on {upstream}"));
+        self.upstream = Some(upstream.to_owned());
         self
     }
 

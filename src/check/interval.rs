@@ -14,18 +14,18 @@ use super::{
 use crate::freeze::Phase;
 use serde::{Deserialize, Serialize};
 
-/// What the transaction ids say of a stretch of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// What the transaction ids say of a stretch of time; the least that is proven comes last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Proof {
     /// None was used: nothing was written that takes one.
     Unchanged,
     /// Some were, and it is known for what; nothing else was seen.
     Explained,
-    /// Some were, and nobody knows for what.
-    Moved,
     /// There was only one look.
     OneLook,
+    /// Some were, and nobody knows for what.
+    Moved,
 }
 
 /// What is known, beyond the looks, of the time between the first and the last.

@@ -6,6 +6,7 @@ mod facts;
 mod findings;
 mod interval;
 mod judge;
+mod merged;
 mod report;
 #[cfg(test)]
 mod tests;
@@ -15,5 +16,6 @@ pub use facts::{Backend, CronJob, Facts, HeldLock, Prepared, Slot, Subscription}
 pub use findings::{Finding, Kind, Weight, Who};
 pub use interval::{Proof, Stretch};
 pub use judge::{Judged, Ours, judge};
-pub use report::{CheckReport, Quiet, ServerSeen};
+pub use merged::Checked;
+pub use report::{CheckReport, Quiet, ServerSeen, UpstreamChecked};
 pub use wal::{WalRead, WalWrite};

@@ -43,6 +43,26 @@ pub struct ServerSeen {
     pub identifier: Option<String>,
 }
 
+/// What a report on several servers says of one of them, its findings aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamChecked {
+    /// Its name.
+    pub name: String,
+    /// The verdict on it.
+    pub quiet: Quiet,
+    /// Why nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// What its transaction ids say; none where nothing is known.
+    pub proof: Option<Proof>,
+    /// How many were used.
+    pub transaction_ids: u64,
+    /// Where its log was written at the last look.
+    pub wal: Option<String>,
+    /// Who was asked.
+    pub server: ServerSeen,
+}
+
 /// See the module's text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckReport {
@@ -66,6 +86,9 @@ pub struct CheckReport {
     pub expected: usize,
     /// The gravest first.
     pub findings: Vec<Finding>,
+    /// Where there are several servers: what is said of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<UpstreamChecked>,
 }
 
 impl CheckReport {
@@ -103,6 +126,7 @@ impl CheckReport {
             server: ServerSeen { version: last.version.clone(), identifier: last.identifier.clone() },
             expected,
             findings,
+            upstreams: Vec::new(),
         })
     }
 

@@ -47,7 +47,10 @@ pub(super) fn doctor_config(path: Option<&Path>, default_state_dir: PathBuf) -> 
 /// It can't be read, or something in it is wrong: all faults at once.
 pub fn check_config(path: &Path, default_state_dir: PathBuf) -> Result<Config, CliError> {
     let config = Config::check(read(path)?, default_state_dir)?;
-    drop(ServerTls::new(&config.upstream)?);
+    for upstream in config.upstreams.all() {
+        drop(ServerTls::new(&upstream.conninfo)?);
+        drop(upstream.monitor.as_ref().map(ServerTls::new).transpose()?);
+    }
     drop(Keeper::new(config.auth.clone())?);
     drop(config.console.clone().map(|console| Keeper::new(console.auth)).transpose()?);
     drop(config.tls.clone().map(Doorway::new).transpose()?);

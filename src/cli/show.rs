@@ -3,7 +3,7 @@
 use super::error::CliError;
 use crate::{
     check::Quiet,
-    control::{Status, holding_up, instant},
+    control::{Status, UpstreamTold, holding_up, instant},
     freeze::Phase,
 };
 use jiff::Timestamp;
@@ -76,25 +76,13 @@ pub(super) fn status(status: &Status) -> String {
         .map(|(_, (count, what))| format!("{count} {what}"))
         .collect();
     line("sessions", told.join(", "));
-    if status.orphans > 0 {
-        line(
-            "orphans",
-            format!(
-                "{} server session(s) of a frostgate process that did not stop well may still write; whoever is \
-                 logged in next asks for them",
-                status.orphans
-            ),
-        );
+    for told in orphans(status) {
+        line("orphans", told);
     }
     line("refused", format!("{} statements since the start", status.refused_total));
     line("fence", status.fence.clone());
-    line("server", server(status));
-    if let Some(replaced) = replaced(status) {
-        line("identity", replaced);
-    } else if let Some(identity) = &status.server {
-        let version =
-            status.server_version.map_or_else(String::new, |version| format!("PostgreSQL {version}, "));
-        line("identity", format!("{version}system identifier {identity}"));
+    for (label, told) in servers(status) {
+        line(label, told);
     }
     if !status.state_durable {
         line("durable", "no: the state directory is on a volatile file system".into());
@@ -103,6 +91,36 @@ pub(super) fn status(status: &Status) -> String {
         line("holding up", holding_up(who));
     }
     lines.join("\n")
+}
+
+/// What a process before this one left behind.
+fn orphans(status: &Status) -> Vec<String> {
+    let mut told = Vec::new();
+    if status.orphans > 0 {
+        told.push(format!(
+            "{} server session(s) of a frostgate process that did not stop well may still write; whoever is logged in \
+             next asks for them",
+            status.orphans
+        ));
+    }
+    let found = status.upstreams.iter().map(|told| told.orphans).sum();
+    match status.orphans.saturating_sub(found) {
+        0 => {}
+        lost => told.push(format!(
+            "{lost} of them on a server that is not configured any more: the log tells what to do"
+        )),
+    }
+    told
+}
+
+/// The server, or each of several, in lines.
+fn servers(status: &Status) -> Vec<(&'static str, String)> {
+    if let [_, _, ..] = status.upstreams.as_slice() {
+        let each = status.upstreams.iter().map(|told| ("server", server_of_many(told)));
+        return [("servers", quiet(status))].into_iter().chain(each).collect();
+    }
+    let identity = identity(status.upstreams.first()).map(|told| ("identity", told));
+    [("server", server(status))].into_iter().chain(identity).collect()
 }
 
 fn headline(status: &Status) -> String {
@@ -127,23 +145,43 @@ fn server(status: &Status) -> String {
 
 fn quiet(status: &Status) -> String {
     let Some(check) = &status.check else { return "what goes round the proxy was not looked at".into() };
-    match (&check.problem, &check.report) {
-        (Some(problem), _) => format!("quiet: not checked, {problem}"),
-        (None, Some(report)) if status.quiet == Quiet::Verified => {
-            format!("quiet: verified at {}", instant(report.checked_at))
-        }
-        (None, Some(report)) => {
+    match (status.quiet, &check.problem, &check.report) {
+        (Quiet::Violated, _, Some(report)) => {
             let count = report.violations().count();
             format!("NOT QUIET: {count} thing(s) write or may write; frostgate verify tells which")
         }
-        (None, None) => "quiet: not checked while open".into(),
+        (Quiet::Verified, None, Some(report)) => format!("quiet: verified at {}", instant(report.checked_at)),
+        (_, Some(problem), _) => format!("quiet: not checked, {problem}"),
+        (_, None, Some(_)) => "quiet: not checked; frostgate verify tells why".into(),
+        (_, None, None) => "quiet: not checked while open".into(),
     }
 }
 
-/// Another server than the one that was frozen.
-fn replaced(status: &Status) -> Option<String> {
-    let (before, now) = (status.server_at_freeze.as_ref()?, status.server.as_ref()?);
-    Some(format!("ANOTHER ONE than was frozen: {now}, it was {before}; thaw needs --accept-new-server"))
+/// Who the server is, as far as it is known, and whether it is another one than was frozen.
+fn identity(of: Option<&UpstreamTold>) -> Option<String> {
+    let told = of?;
+    let now = told.server.as_ref()?;
+    if let Some(before) = &told.server_at_freeze {
+        return Some(format!(
+            "ANOTHER ONE than was frozen: {now}, it was {before}; thaw needs --accept-new-server"
+        ));
+    }
+    let version = told.server_version.map_or_else(String::new, |version| format!("PostgreSQL {version}, "));
+    Some(format!("{version}system identifier {now}"))
+}
+
+/// One of several servers, in one line.
+fn server_of_many(told: &UpstreamTold) -> String {
+    let up = match told.is_up {
+        Some(true) => "is up",
+        Some(false) => "CAN'T BE REACHED",
+        None => "has not been tried",
+    };
+    let quiet = if told.is_monitored { told.quiet.as_str() } else { "not_checked, as it has no monitor" };
+    let fence = if told.fence == "none" { ", NO FENCE" } else { "" };
+    let identity = identity(Some(told)).map_or_else(String::new, |identity| format!("; {identity}"));
+    let UpstreamTold { name, place, sessions, .. } = told;
+    format!("{name} ({place}) {up}, {sessions} session(s), quiet: {quiet}{fence}{identity}")
 }
 
 /// What was refused, the most frequent first.

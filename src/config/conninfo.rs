@@ -174,6 +174,13 @@ impl Given {
                     .ok_or_else(|| format!("connect_timeout: expected whole seconds, got {value:?}"))?;
                 found.connect_timeout = (seconds > 0).then(|| Duration::from_secs(seconds));
             }
+            // The client logs in through the connection, once: there is no asking a server first what it is.
+            "target_session_attrs" if value == "any" => {}
+            "target_session_attrs" => {
+                return Err("target_session_attrs: the first host that answers is taken, whatever it is; clients may \
+                            ask for what they want"
+                    .into());
+            }
             // What GSSAPI would encrypt, a proxy could not read.
             "gssencmode" if value != "require" => {}
             _ => {
@@ -361,6 +368,7 @@ mod tests {
             ("host=h ssl_min_protocol_version=SSLv3", "ssl_min_protocol_version:"),
             ("host=h gssencmode=require", "gssencmode:"),
             ("host=h fallback=1", "fallback:"),
+            ("host=h target_session_attrs=read-write", "target_session_attrs:"),
             ("host=h connect_timeout=soon", "connect_timeout:"),
             ("host", "host:"),
             ("host='h", "host:"),

@@ -12,6 +12,7 @@ mod rules;
 mod settings;
 mod shown;
 mod tls;
+mod upstreams;
 mod values;
 mod window;
 
@@ -23,5 +24,6 @@ pub use expect::{Expectation, Term};
 pub use raw::{Overrides, RawConfig};
 pub use settings::{Config, DEFAULT_HTTP, DEFAULT_LISTEN, Limits, RefusalTexts};
 pub use tls::{ClientCertificate, TlsPolicy, TlsSettings, TlsVersion};
+pub use upstreams::{MAIN, Route, UPSTREAMS_LIMIT, UpstreamSettings, Upstreams};
 pub use values::{Address, parse_duration};
 pub use window::{Hooks, Smoke, Stage, WindowSettings};

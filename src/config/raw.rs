@@ -29,6 +29,10 @@ pub struct RawConfig {
     pub(super) listen: Option<OneOrMany>,
     pub(super) maintenance_listen: Option<String>,
     pub(super) upstream: Option<String>,
+    #[serde(default)]
+    pub(super) upstreams: Vec<RawUpstream>,
+    #[serde(default)]
+    pub(super) databases: Vec<RawDatabase>,
     pub(super) state_dir: Option<String>,
     pub(super) control: Option<String>,
     pub(super) http: Option<String>,
@@ -72,6 +76,24 @@ pub(super) struct RawConsole {
     pub(super) max_connections: Option<u64>,
 }
 
+/// `[[upstreams]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawUpstream {
+    pub(super) name: String,
+    pub(super) conninfo: String,
+    pub(super) monitor: Option<String>,
+}
+
+/// `[[databases]]`
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawDatabase {
+    pub(super) name: String,
+    pub(super) upstream: Option<String>,
+    pub(super) dbname: Option<String>,
+}
+
 /// `[hooks]`
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -86,7 +108,7 @@ pub(super) struct RawHooks {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSmoke {
-    pub(super) conninfo: Option<String>,
+    pub(super) conninfo: Option<OneOrMany>,
     pub(super) read: Option<String>,
     pub(super) write: Option<String>,
     pub(super) required: Option<bool>,

@@ -3,13 +3,13 @@
 
 use super::{
     auth::AuthSettings,
-    conninfo::Conninfo,
     console::ConsoleSettings,
     error::{ConfigError, Fault},
     expect::Expectation,
     raw::{OneOrMany, RawConfig, RawLimits, RawRefusal},
     rules::rules,
     tls::TlsSettings,
+    upstreams::{self, MAIN, UpstreamSettings, Upstreams},
     values::Address,
     window::WindowSettings,
 };
@@ -31,8 +31,8 @@ pub struct Config {
     pub listen: Vec<Address>,
     /// Where exempt ones do.
     pub maintenance_listen: Option<Address>,
-    /// Where the server is.
-    pub upstream: Conninfo,
+    /// Where the servers are, and which databases are on which; who looks at them.
+    pub upstreams: Upstreams,
     /// Where the freeze is kept.
     pub state_dir: PathBuf,
     /// The socket that the command line speaks to.
@@ -45,8 +45,6 @@ pub struct Config {
     pub advertise_read_only: bool,
     /// Refuse, while frozen, what calls a function that is not known to be harmless.
     pub strict_functions: bool,
-    /// Where and as whom to look at the server.
-    pub monitor: Option<Conninfo>,
     /// Who may go round the proxy.
     pub expect: Vec<Expectation>,
     /// How much, how long.
@@ -119,18 +117,18 @@ impl Config {
             Some("off") => None,
             text => address("http", text.unwrap_or(DEFAULT_HTTP)),
         };
-        let upstream = upstream(raw.upstream.as_deref()).map_err(|problem| fault("upstream", problem));
+        let said = (raw.upstream.as_deref(), raw.monitor.as_deref());
+        let main = main_upstream(said, raw.upstreams.is_empty(), &mut fault);
         if texts.is_empty() {
             fault("listen", "expected at least one address".into());
         }
-        let monitor = raw.monitor.as_deref().map(monitor).transpose();
-        let monitor = monitor.map_err(|problem| fault("monitor", problem));
         let expect = expectations(raw.expect).map_err(|problem| fault("expect", problem));
         let mut bounds = Bounds(Vec::new());
         let threads = raw.threads.map(|n| bounds.check("threads", Some(n), 1, 1..=THREADS_LIMIT));
         let limits = Limits::check(&raw.limits, &mut bounds);
         let audit_interval = bounds.time("audit.interval_ms", raw.audit.interval_ms, 60_000);
         faults.extend(bounds.0);
+        let upstreams = Upstreams::check(main, raw.upstreams, raw.databases, |fault| faults.push(fault));
         let can_see_certificates = raw.tls.client_ca.is_some();
         let tls = TlsSettings::check(raw.tls, |fault| faults.push(fault));
         let auth = AuthSettings::check(raw.auth, can_see_certificates, |fault| faults.push(fault));
@@ -139,22 +137,21 @@ impl Config {
         let window = WindowSettings::check(raw.hooks, raw.smoke, raw.reopen, |fault| faults.push(fault));
         let refusal =
             refusal(raw.refusal).map_err(|problem| faults.push(Fault::new("refusal.sqlstate", problem)));
-        let read = (upstream, monitor, expect, refusal, faults.is_empty());
-        let (Ok(upstream), Ok(monitor), Ok(expect), Ok(refusal), true) = read else {
+        let read = (expect, refusal, faults.is_empty());
+        let (Ok(expect), Ok(refusal), true) = read else {
             return Err(ConfigError::Faults(faults));
         };
         let state_dir = raw.state_dir.map_or(default_state_dir, PathBuf::from);
         Ok(Self {
             listen,
             maintenance_listen,
-            upstream,
+            upstreams,
             control: raw.control.map_or_else(|| state_dir.join("control.sock"), PathBuf::from),
             state_dir,
             http,
             threads: threads.and_then(|n| usize::try_from(n).ok()),
             advertise_read_only: raw.advertise_read_only.unwrap_or(false),
             strict_functions: raw.strict_functions.unwrap_or(false),
-            monitor,
             expect,
             limits,
             tls,
@@ -206,27 +203,23 @@ impl Limits {
     }
 }
 
-/// Clients bring their own user, password and database.
-fn upstream(text: Option<&str>) -> Result<Conninfo, String> {
-    let Some(text) = text else {
-        return Err("expected the server's connection string, such as \"host=127.0.0.1 port=5432\"".into());
-    };
-    let info = Conninfo::parse(text)?;
-    for (key, value) in [("user", &info.user), ("password", &info.password), ("dbname", &info.database)] {
-        if value.is_some() {
-            return Err(format!("{key}: each client brings its own; leave it out"));
-        }
+/// The server that `upstream` tells of, and its monitor; none where the list has all.
+fn main_upstream(
+    (upstream, monitor): (Option<&str>, Option<&str>),
+    is_needed: bool,
+    fault: &mut impl FnMut(&str, String),
+) -> Option<UpstreamSettings> {
+    let conninfo = upstream.map(upstreams::server).transpose();
+    let conninfo = conninfo.map_err(|problem| fault("upstream", problem));
+    if is_needed && upstream.is_none() {
+        let example = "expected the server's connection string, such as \"host=127.0.0.1 port=5432\"";
+        fault("upstream", example.into());
+    } else if upstream.is_none() && monitor.is_some() {
+        fault("monitor", "it looks at upstream, which is not given; each of upstreams has its own".into());
     }
-    Ok(info)
-}
-
-/// The monitor logs in by itself.
-fn monitor(text: &str) -> Result<Conninfo, String> {
-    let info = Conninfo::parse(text)?;
-    if info.user.is_none() {
-        return Err("user: expected a role to look as, best one with pg_monitor".into());
-    }
-    Ok(info)
+    let monitor = monitor.map(upstreams::monitor).transpose();
+    let monitor = monitor.map_err(|problem| fault("monitor", problem)).ok()?;
+    Some(UpstreamSettings { name: MAIN.into(), conninfo: conninfo.ok()??, monitor })
 }
 
 fn refusal(raw: RawRefusal) -> Result<RefusalTexts, String> {

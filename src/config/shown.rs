@@ -4,6 +4,7 @@
 use super::{
     settings::Config,
     tls::{ClientCertificate, TlsPolicy, TlsVersion},
+    window::Smoke,
 };
 use std::{path::Path, time::Duration};
 
@@ -19,18 +20,21 @@ impl Config {
     }
 
     fn shown_ways(&self) -> Vec<(&'static str, String)> {
+        let monitors: Vec<String> =
+            self.upstreams.all().iter().filter_map(|of| Some(of.monitor.as_ref()?.to_string())).collect();
         let listen: Vec<String> = self.listen.iter().map(ToString::to_string).collect();
         vec![
             ("listen", listen.join(",")),
             ("maintenance_listen", none_or(self.maintenance_listen.as_ref().map(ToString::to_string))),
-            ("upstream", self.upstream.to_string()),
+            ("upstream", self.upstreams.to_string()),
+            ("databases", format!("{} given", self.upstreams.entries())),
             ("state_dir", path(&self.state_dir)),
             ("control", path(&self.control)),
             ("http", self.http.as_ref().map_or_else(|| "off".into(), ToString::to_string)),
             ("threads", self.threads.map_or_else(|| "one for each core".into(), |n| n.to_string())),
             ("advertise_read_only", self.advertise_read_only.to_string()),
             ("strict_functions", self.strict_functions.to_string()),
-            ("monitor", none_or(self.monitor.as_ref().map(ToString::to_string))),
+            ("monitor", none_or(Some(monitors.join(", ")).filter(|all| !all.is_empty()))),
             ("expect", format!("{} given", self.expect.len())),
         ]
     }
@@ -105,11 +109,15 @@ impl Config {
             ("hooks.after_freeze", commands(&hooks.after_freeze)),
             ("hooks.after_thaw", commands(&hooks.after_thaw)),
             ("hooks.timeout_ms", ms(hooks.timeout)),
-            ("smoke.conninfo", none_or(smoke.map(|smoke| smoke.conninfo.to_string()))),
+            ("smoke.conninfo", none_or(smoke.map(smoke_shown))),
             ("smoke.required", smoke.is_some_and(|smoke| smoke.is_required).to_string()),
             ("reopen", none_or(Some(stages.join(",")).filter(|names| !names.is_empty()))),
         ]
     }
+}
+
+fn smoke_shown(smoke: &Smoke) -> String {
+    smoke.conninfos.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn none_or(value: Option<String>) -> String {

@@ -39,8 +39,8 @@ pub struct Hooks {
 /// A login, a read, and a write that is rolled back.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Smoke {
-    /// As whom, and where: best by the maintenance listener.
-    pub conninfo: Conninfo,
+    /// As whom, and where: best by the maintenance listener. Each of them makes the test; never empty.
+    pub conninfos: Vec<Conninfo>,
     /// A query.
     pub read: String,
     /// A statement that writes.
@@ -51,8 +51,8 @@ pub struct Smoke {
 
 impl std::fmt::Debug for Smoke {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The connection string shows itself without its password.
-        f.debug_struct("Smoke").field("conninfo", &self.conninfo).finish_non_exhaustive()
+        // The connection strings show themselves without their passwords.
+        f.debug_struct("Smoke").field("conninfos", &self.conninfos).finish_non_exhaustive()
     }
 }
 
@@ -115,15 +115,19 @@ impl Hooks {
 impl Smoke {
     fn check(raw: RawSmoke, fault: &mut impl FnMut(Fault)) -> Option<Self> {
         let RawSmoke { conninfo, read, write, required } = raw;
-        let Some(text) = conninfo else {
+        let texts = conninfo.map(OneOrMany::into_texts).unwrap_or_default();
+        if texts.len() > LIST_LIMIT {
+            fault(Fault::new("smoke.conninfo", format!("expected up to {LIST_LIMIT} connection strings")));
+        }
+        if texts.is_empty() {
             if read.is_some() || write.is_some() || required == Some(true) {
                 fault(Fault::new("smoke.conninfo", "expected a connection string, with user and dbname"));
             }
             return None;
-        };
-        match Conninfo::parse(&text) {
-            Ok(conninfo) => Some(Self {
-                conninfo,
+        }
+        match texts.iter().map(|text| Conninfo::parse(text)).collect() {
+            Ok(conninfos) => Some(Self {
+                conninfos,
                 read: read.unwrap_or_else(|| "SELECT 1".into()),
                 write,
                 is_required: required.unwrap_or(false),

@@ -21,7 +21,8 @@ impl Connection {
         if record.report().is_asking {
             self.wait_while_asking(&record).await;
         }
-        let sent = send_cancel(&self.worker.shared.upstream, &record.identity.place, key).await;
+        let Some(at) = self.worker.shared.servers.of(&record.identity.upstream) else { return };
+        let sent = send_cancel(&at.upstream, &record.identity.place, key).await;
         if let Err(error) = sent {
             tracing::warn!(session = record.identity.id, %error, "a cancel request did not reach the server");
         }

@@ -2,6 +2,7 @@
 //! for the console is brought there.
 
 mod cancelling;
+mod leaving;
 
 use crate::{
     auth::{self, Credential},
@@ -10,8 +11,8 @@ use crate::{
     fleet::{Entrance, Identity, Place, Ruling, SessionRecord},
     matching::Who,
     net::{
-        Ending, Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Stream,
-        Worker, farewell, greet, log_in, tell, turn_away,
+        Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Server, Stream,
+        Worker, greet, log_in, tell, turn_away,
     },
     session::{FenceKind, Role, SessionSettings},
     sql::ClientEncoding,
@@ -62,9 +63,9 @@ pub fn serve<P>(worker: Rc<Worker>, hosts: Hosts, accepted: Accepted, place: P) 
     let established = Box::pin(connection.establish(stream));
     async move {
         match established.await {
-            Some(Established::Session(relay, record)) => {
+            Some(Established::Session(relay, at, record)) => {
                 let relayed = relay.run().await;
-                Box::pin(take_leave(worker, id, record, relayed)).await;
+                Box::pin(leaving::take_leave(worker, at, record, relayed)).await;
             }
             Some(Established::Console(guest, stream)) => {
                 if let Err(error) = Box::pin(console::talk(*guest, stream)).await {
@@ -75,32 +76,6 @@ pub fn serve<P>(worker: Rc<Worker>, hosts: Hosts, accepted: Accepted, place: P) 
         }
         drop(place);
     }
-}
-
-/// What is left on the server when the relay is over.
-async fn take_leave(
-    worker: Rc<Worker>,
-    id: u64,
-    record: Arc<SessionRecord>,
-    (result, ending): (Result<(), NetError>, Ending),
-) {
-    match result {
-        Ok(()) => tracing::info!(session = id, "session ends"),
-        Err(error) => tracing::warn!(session = id, problem = %chain(&error), "session ends"),
-    }
-    let shared = &worker.shared;
-    if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {
-        // It may be this session alone that was ended; or the server, and what comes back is another one.
-        shared.server.forget();
-    }
-    if let Ending::ServerLeft(server) = ending {
-        farewell(server, &shared.upstream, &record).await;
-    }
-    if let Some(key) = &record.identity.cancel_key {
-        shared.pids.leave(key.process_id);
-    }
-    shared.switch.roster().leave(id);
-    shared.switch.stir();
 }
 
 struct Connection {
@@ -115,7 +90,7 @@ struct Connection {
 
 /// What a connection came to.
 enum Established {
-    Session(Box<Relay>, Arc<SessionRecord>),
+    Session(Box<Relay>, Arc<Server>, Arc<SessionRecord>),
     Console(Box<Guest>, Stream),
 }
 
@@ -130,8 +105,8 @@ impl Connection {
         match result {
             Ok(None) => None,
             Ok(Some(LoggedInAt::Server(at_server))) => {
-                let (relay, record) = self.begin(stream, *at_server);
-                Some(Established::Session(relay, record))
+                let (relay, at, record) = self.begin(stream, *at_server);
+                Some(Established::Session(relay, at, record))
             }
             Ok(Some(LoggedInAt::Console(guest))) => Some(Established::Console(guest, stream)),
             Err(error) => {
@@ -164,29 +139,43 @@ impl Connection {
         if self.is_reserved {
             return Err(NetError::TooMany { remedy: "Frostgate's limits.max_connections is reached." });
         }
-        let credential = self.authenticate(client, &message, (&mut from_client, end_point.clone())).await?;
+        let database = String::from_utf8_lossy(message.database()).into_owned();
+        let Some((at, dbname)) = shared.servers.route(&database) else {
+            return Err(NetError::NoDatabase { name: database });
+        };
+        let asked = (&mut from_client, end_point.clone());
+        let credential = self.authenticate(client, (&message, &at), asked).await?;
         if matches!(self.ruling(&message), Some(Ruling::Denied(_))) {
             return Err(NetError::Denied);
         }
-        let connected = shared.upstream.connect().await;
-        self.operator.note_upstream(connected.is_ok());
-        if connected.is_err() {
-            shared.server.forget();
-        }
+        let connected = at.upstream.connect().await;
+        at.note_up(connected.is_ok());
         let (server, place) = connected?;
-        let way = self.login_way(&mut message);
+        let way = self.login_way((&mut message, &at));
+        // From here on it is the server's name for it; what is told, and who is meant, goes by the client's.
+        if let Some(dbname) = dbname {
+            message.set("database", dbname);
+        }
         let relayed = Relayed { way, from_client, end_point, may_come_otherwise: true, credential };
-        let logged_in = self.log_in_either_way(client, (server, place), &message, relayed).await?;
+        let logged_in = self.log_in_either_way(client, (&at, server, place), &message, relayed).await?;
         let Some((login, server, place)) = logged_in else {
             self.operator.note_login(false);
             return Ok(None);
         };
         self.operator.note_login(true);
         if let Some(version) = login.parameter("server_version") {
-            shared.server.learn_version(&String::from_utf8_lossy(version));
+            at.known.learn_version(&String::from_utf8_lossy(version));
         }
         let is_fenced = matches!(way, LoginWay::Fenced { .. });
-        Ok(Some(LoggedInAt::Server(Box::new(AtServer { server, place, message, login, is_fenced }))))
+        Ok(Some(LoggedInAt::Server(Box::new(AtServer {
+            at,
+            server,
+            place,
+            database,
+            message,
+            login,
+            is_fenced,
+        }))))
     }
 
     fn is_ordinary(&self) -> bool {
@@ -197,7 +186,7 @@ impl Connection {
     async fn authenticate(
         &self,
         client: &mut Stream,
-        message: &StartupMessage,
+        (message, at): (&StartupMessage, &Server),
         (from_client, end_point): (&mut Vec<u8>, Option<Vec<u8>>),
     ) -> Result<Option<Credential>, NetError> {
         let shared = &self.worker.shared;
@@ -207,7 +196,7 @@ impl Connection {
         let certificate = client.peer_certificate().and_then(|der| Certificate::read(der).ok());
         let certificate_name = certificate.and_then(|certificate| certificate.common_name());
         let who = auth::Client { user, method, end_point, certificate_name };
-        shared.keeper.ask(client, from_client, who, &shared.upstream).await.map(Some)
+        shared.keeper.ask(client, from_client, who, Some(&at.upstream)).await.map(Some)
     }
 
     /// Where `sslmode` leaves it open whether the server's leg is encrypted, and the server has no entry in
@@ -215,7 +204,7 @@ impl Connection {
     async fn log_in_either_way(
         &self,
         client: &mut Stream,
-        (mut server, place): (Stream, Place),
+        (at, mut server, place): (&Server, Stream, Place),
         message: &StartupMessage,
         relayed: Relayed<'_>,
     ) -> Result<Option<(LoggedIn, Stream, Place)>, NetError> {
@@ -226,7 +215,7 @@ impl Connection {
             LoginOutcome::Refused => return Ok(None),
             LoginOutcome::NotThisWay(answer, from_client) => (answer, from_client),
         };
-        let Some((mut server, place)) = self.worker.shared.upstream.connect_otherwise(&place).await else {
+        let Some((mut server, place)) = at.upstream.connect_otherwise(&place).await else {
             tell(client, &answer).await;
             return Ok(None);
         };
@@ -239,13 +228,13 @@ impl Connection {
 
     /// A login trigger writes before any fence could be put up in the session. Behind a shut gate the login itself
     /// is made read-only where there may be one; before that, a login that may run one is waited for by a drain.
-    fn login_way(&self, message: &mut StartupMessage) -> LoginWay<'_> {
+    fn login_way(&self, (message, at): (&mut StartupMessage, &Server)) -> LoginWay<'_> {
         let shared = &self.worker.shared;
         let database = String::from_utf8_lossy(message.database()).into_owned();
         let may_write = self.entrance == Entrance::Ordinary
             && message.replication() != Replication::Physical
-            && shared.server.may_have_login_triggers(&database)
-            && shared.server.is_pooler() != Some(true);
+            && at.known.may_have_login_triggers(&database)
+            && at.known.is_pooler() != Some(true);
         if !may_write {
             return LoginWay::Plain;
         }
@@ -287,6 +276,7 @@ impl Connection {
             | NetError::Unreachable { .. }
             | NetError::Denied
             | NetError::TooMany { .. }
+            | NetError::NoDatabase { .. }
             | NetError::RepeatedRequest
             | NetError::Handshake { .. }
             | NetError::PlainBehindRequest
@@ -304,12 +294,12 @@ impl Connection {
     }
 
     /// Both sides are logged in to each other: from now on it is a session.
-    fn begin(&self, client: Stream, at_server: AtServer) -> (Box<Relay>, Arc<SessionRecord>) {
+    fn begin(&self, client: Stream, at_server: AtServer) -> (Box<Relay>, Arc<Server>, Arc<SessionRecord>) {
         let settings = self.settings(&at_server);
-        let AtServer { server, place, message, login, .. } = at_server;
+        let AtServer { at, server, place, database, message, login, .. } = at_server;
         let shared = &self.worker.shared;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let (user, database) = (text(message.user()), text(message.database()));
+        let user = text(message.user());
         let application = login.parameter("application_name").map(text).unwrap_or_default();
         let identity = Identity {
             id: self.id,
@@ -319,25 +309,36 @@ impl Connection {
             entrance: self.entrance,
             since: self.operator.now(),
             cancel_key: login.cancel_key,
+            upstream: Arc::clone(&at.name),
             place,
         };
         if let Some(key) = &identity.cancel_key {
-            shared.pids.enter(key.process_id);
+            shared.pids.enter(&at.name, key.process_id);
         }
         let record = shared.switch.roster().enter(identity, &application);
         let from = self.client.map_or_else(|| "local".to_owned(), |address| address.to_string());
-        tracing::info!(session = self.id, client = from, user, database, application, "session begins");
+        let upstream = &*at.name;
+        tracing::info!(
+            session = self.id,
+            client = from,
+            user,
+            database,
+            upstream,
+            application,
+            "session begins"
+        );
         if self.entrance == Entrance::Maintenance {
             let who = json!({ "session": self.id, "user": user, "database": database, "client": from });
             self.operator.tell("maintenance_login", who);
         }
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
         // Boxed, as a future keeps room for each place that a value has been at.
-        (Box::new(Relay::new(Rc::clone(&self.worker), Arc::clone(&record), settings, ends)), record)
+        let whose = (Rc::clone(&self.worker), Arc::clone(&at));
+        (Box::new(Relay::new(whose, Arc::clone(&record), settings, ends)), at, record)
     }
 
     fn settings(&self, at_server: &AtServer) -> SessionSettings {
-        let AtServer { message, login, .. } = at_server;
+        let AtServer { at, message, login, .. } = at_server;
         let replication = message.replication();
         SessionSettings {
             role: match self.entrance {
@@ -346,7 +347,7 @@ impl Connection {
             },
             replication,
             fence: match replication {
-                _ if self.worker.shared.server.is_pooler() == Some(true) => FenceKind::None,
+                _ if at.known.is_pooler() == Some(true) => FenceKind::None,
                 Replication::None | Replication::Database => FenceKind::Session,
                 Replication::Physical => FenceKind::None,
             },
@@ -370,8 +371,11 @@ enum LoggedInAt {
 
 /// What a login came to at the server.
 struct AtServer {
+    at: Arc<Server>,
     server: Stream,
     place: Place,
+    /// As the client calls it.
+    database: String,
     message: StartupMessage,
     login: LoggedIn,
     is_fenced: bool,

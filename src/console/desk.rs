@@ -102,7 +102,7 @@ impl Console {
         let client = from.map_or_else(|| "local".to_owned(), |address| address.to_string());
         let who =
             auth::Client { user: user.clone(), method: AuthMethod::Scram, end_point, certificate_name: None };
-        let asked = self.keeper.ask(stream, &mut held, who, &self.shared.upstream).await;
+        let asked = self.keeper.ask(stream, &mut held, who, None).await;
         let entered = asked.and_then(|_credential| {
             let role = self.settings.role(&user).ok_or(AuthError::Failed { user: user.clone() })?;
             let (key, cancelled) = self.enter(message.minor)?;

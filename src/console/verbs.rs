@@ -117,7 +117,7 @@ impl Visit {
     pub(super) fn reload(&self) -> Vec<Row> {
         let console = &self.guest.console;
         let reloaded = console.operator.reload(&console.shared, Some(console.reload()));
-        reloaded.into_iter().map(|told| vec![Some(told.what.to_owned()), told.problem]).collect()
+        reloaded.into_iter().map(|told| vec![Some(told.what), told.problem]).collect()
     }
 }
 

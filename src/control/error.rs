@@ -1,5 +1,6 @@
 //! Why a verb was not done.
 
+use super::watched::Replaced;
 use crate::{
     fleet::StoreError,
     freeze::{SCOPE_LIMIT, WordsFault},
@@ -38,30 +39,33 @@ pub enum ControlError {
     },
     /// Nothing would reject what the classifier can't see.
     #[error(
-        "a pooler stands between Frostgate and PostgreSQL: there is no fence, and writes hidden in functions would \
+        "a pooler stands between Frostgate and PostgreSQL{which}: there is no fence, and writes hidden in functions would \
          pass; put Frostgate next to PostgreSQL, or freeze with --allow-unfenced"
     )]
-    Unfenced,
+    Unfenced {
+        /// The server's name, where there are several.
+        which: String,
+    },
     /// Nobody looks at the server.
     #[error(
-        "there is no monitor, so nobody can tell whether the server is quiet; start the proxy with --monitor \
+        "there is no monitor, so nobody can tell whether the server{which} is quiet; start the proxy with --monitor \
          'host=… user=… dbname=postgres' (FROSTGATE_MONITOR, or monitor in its file), best of a role made for it: CREATE \
          ROLE frostgate_monitor LOGIN IN ROLE pg_monitor"
     )]
-    NoMonitor,
+    NoMonitor {
+        /// The server's name, where there are several.
+        which: String,
+    },
     /// The monitor could not look.
     #[error(transparent)]
     Monitor(#[from] MonitorError),
     /// Another server answers than the one that was frozen.
-    #[error(
-        "the server is another one (system identifier {found}) than the one that was frozen ({frozen}); if that is what \
-         you want, thaw with --accept-new-server"
-    )]
+    #[error("{}; if that is what you want, thaw with --accept-new-server", other_servers(replaced, *is_one_of_many))]
     NewServer {
-        /// The one that was frozen.
-        frozen: String,
-        /// The one that is there.
-        found: String,
+        /// Those that are others than were frozen.
+        replaced: Vec<Replaced>,
+        /// Whether it must be said which.
+        is_one_of_many: bool,
     },
     /// An exception, a denial or a scope is not taken.
     #[error(transparent)]
@@ -147,13 +151,23 @@ impl ControlError {
             Self::NotFrozen | Self::Reopening => 1,
             Self::Hook { .. } | Self::SmokeNeeded => 4,
             Self::ExemptTransactionOpen { .. }
-            | Self::Unfenced
-            | Self::NoMonitor
+            | Self::Unfenced { .. }
+            | Self::NoMonitor { .. }
             | Self::NewServer { .. } => 4,
             Self::Monitor(_) => 5,
             Self::NotKept { .. } | Self::Serve { .. } => 1,
         }
     }
+}
+
+fn other_servers(replaced: &[Replaced], is_one_of_many: bool) -> String {
+    let told = |Replaced { upstream, frozen, found }: &Replaced| {
+        let which = if is_one_of_many { format!(" {upstream}") } else { String::new() };
+        format!(
+            "the server{which} is another one (system identifier {found}) than the one that was frozen ({frozen})"
+        )
+    };
+    replaced.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 /// An error's text and those of its causes.

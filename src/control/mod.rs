@@ -1,5 +1,5 @@
 //! The operator's verbs, each once: what can be asked (`command`), how it is done (`operator`, `drain`), what is
-//! told (`status`, `telling`), what the monitor finds (`verify`), and how it is reached (`http`).
+//! told (`status`, `telling`), what is known of the servers (`watched`, `servers`, `verify`), and how it is reached (`http`).
 
 mod command;
 mod drain;
@@ -17,6 +17,7 @@ mod record;
 mod reload;
 mod reopen;
 mod rules;
+mod servers;
 mod sessions;
 mod smoke;
 mod status;
@@ -26,6 +27,7 @@ mod verbs;
 mod verify;
 mod waiter;
 mod waiting;
+mod watched;
 mod when;
 mod window;
 mod writing;
@@ -47,5 +49,6 @@ pub use told::{HookTold, Occasion, ReopenPhase, ReopenTold, SmokeTold};
 pub use waiting::{
     FreezeEnd, FreezeWait, WATCH_AFTER_FREEZE, headline, holding_up, instant, progress, thawed,
 };
+pub use watched::{Replaced, UpstreamTold, Watched};
 pub use when::{since, until};
 pub use window::{WindowParts, WindowPlan, WindowsReply};

@@ -4,15 +4,15 @@ use super::{
     command::{DrainOptions, VerbReply},
     drain::{Drain, Latch},
     error::ControlError,
-    evidence::Evidence,
     told::Occasion,
+    watched::Watched,
     window::{Window, WindowParts},
 };
 use crate::{
     config::Expectation,
-    fleet::{Census, ServerKnowledge, StateFile, Switch},
+    fleet::{Census, StateFile, Switch},
     freeze::{Change, Epoch, FreezeState, Phase},
-    monitor::Monitor,
+    net::Servers,
     observe::{Audit, LabelBook, Watch, WorkerCounters, Writers, line},
 };
 use jiff::Timestamp;
@@ -57,12 +57,10 @@ pub struct OperatorParts {
     pub watch: Watch,
     /// Each worker's numbers.
     pub counters: Vec<Arc<WorkerCounters>>,
-    /// Where the server is.
-    pub upstream: String,
-    /// What is known of it.
-    pub server: Arc<ServerKnowledge>,
-    /// Looks at it from outside.
-    pub monitor: Option<Arc<Monitor>>,
+    /// The servers.
+    pub servers: Arc<Servers>,
+    /// Each of them, with who looks at it from outside.
+    pub watched: Vec<Watched>,
     /// Who may go round the proxy.
     pub expect: Vec<Expectation>,
     /// What belongs to a window.
@@ -81,26 +79,23 @@ pub struct Operator {
     pub(super) labels: Arc<LabelBook>,
     pub(super) watch: Watch,
     pub(super) counters: Vec<Arc<WorkerCounters>>,
-    pub(super) upstream: String,
-    pub(super) server: Arc<ServerKnowledge>,
+    pub(super) servers: Arc<Servers>,
+    pub(super) watched: Vec<Arc<Watched>>,
     pub(super) writers: Arc<Writers>,
     pub(super) verbs: AsyncMutex<()>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
     pub(super) declared: AtomicU64,
     pub(super) health: Mutex<Health>,
-    pub(super) monitor: Option<Arc<Monitor>>,
     pub(super) expect: Vec<Expectation>,
-    pub(super) evidence: Mutex<Evidence>,
     pub(super) window: Window,
     /// When this process began.
     pub(super) started: Timestamp,
 }
 
-/// What is known of the server and of logins.
+/// What is known of logins and of the last drain.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Health {
-    pub(super) upstream_up: Option<bool>,
     pub(super) logins: u64,
     pub(super) failed_logins: u64,
     pub(super) drain_duration: Option<Duration>,
@@ -127,15 +122,13 @@ impl Operator {
             writers: parts.writers,
             watch: parts.watch,
             counters: parts.counters,
-            upstream: parts.upstream,
-            server: parts.server,
+            servers: parts.servers,
+            watched: parts.watched.into_iter().map(Arc::new).collect(),
             verbs: AsyncMutex::new(()),
             drain: Mutex::new(Drain::default()),
             declared: AtomicU64::new(0),
             health: Mutex::new(Health::default()),
-            monitor: parts.monitor,
             expect: parts.expect,
-            evidence: Mutex::new(Evidence::default()),
             window: Window::new(parts.window),
             started: (parts.clock)(),
         }
@@ -204,7 +197,7 @@ impl Operator {
     pub async fn note_frozen_server(&self) {
         let _one_at_a_time = self.verbs.lock().await;
         let before = self.switch.state();
-        let state = before.on_server(self.server.identity().as_deref());
+        let state = self.on_servers(&before);
         if state == *before {
             return;
         }
@@ -213,21 +206,6 @@ impl Operator {
             Err(error) => {
                 self.tell("server_not_kept", json!({ "problem": super::error::with_sources(&error) }));
             }
-        }
-    }
-
-    /// The server that was frozen and the one that is there now, if they are not the same.
-    pub(super) fn server_changed(&self) -> Option<(String, String)> {
-        let frozen = self.switch.state().freeze.as_ref()?.server.clone()?;
-        let found = self.server.identity()?;
-        (frozen != found).then_some((frozen, found))
-    }
-
-    /// Before the gate opens it should be known in front of which server: if nobody has asked, the monitor does.
-    pub(super) async fn find_out_server(&self) {
-        let is_known = self.server.identity().is_some() || self.switch.state().freeze.is_none();
-        if let (false, Some(_)) = (is_known, &self.monitor) {
-            self.look_again().await;
         }
     }
 
@@ -251,26 +229,8 @@ impl Operator {
 
     /// How the sessions stand.
     pub fn census(&self) -> Census {
-        let orphans = self.server.orphans().len();
+        let orphans = self.orphans();
         Census { orphans, ..self.switch.roster().census(self.switch.gate()) }
-    }
-
-    /// The monitor, or somebody who is logged in, shall ask what has become of the sessions that a process before
-    /// this one left.
-    pub(super) async fn ask_for_orphans(&self) {
-        if self.server.orphans().is_empty() {
-            return;
-        }
-        if let Some(record) = self.switch.roster().all().first() {
-            record.request_to_ask();
-        } else if self.monitor.is_some() {
-            self.look_again().await;
-        }
-    }
-
-    /// Statements that exempt sessions ran behind the shut gate, and those for whom it does not hold.
-    pub(super) fn exempt_statements(&self) -> u64 {
-        self.counters.iter().map(|counters| counters.exempt().saturating_add(counters.spared())).sum()
     }
 
     /// Writes a line of the audit.
@@ -295,11 +255,6 @@ impl Operator {
         for line in lines {
             (self.sink)(&line);
         }
-    }
-
-    /// The server could be reached, or could not.
-    pub fn note_upstream(&self, up: bool) {
-        lock(&self.health).upstream_up = Some(up);
     }
 
     /// A login came to its end.

@@ -1,33 +1,43 @@
 //! Reading certificates, keys and secrets again. What is no good stays as it was, and is told.
 
 use super::{error::with_sources, operator::Operator};
-use crate::net::Shared;
+use crate::{
+    config::MAIN,
+    net::{Server, Shared},
+};
 use serde_json::json;
+use std::sync::Arc;
 
 /// What became of one kind of files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reloaded {
     /// Which.
-    pub what: &'static str,
+    pub what: String,
     /// Why what was there before stays; none: it was read.
     pub problem: Option<String>,
 }
 
 impl Reloaded {
     /// As a reading of them ended.
-    pub fn of<E: std::error::Error>(what: &'static str, read: Result<(), E>) -> Self {
-        Self { what, problem: read.err().map(|error| with_sources(&error)) }
+    pub fn of<E: std::error::Error>(what: impl Into<String>, read: Result<(), E>) -> Self {
+        Self { what: what.into(), problem: read.err().map(|error| with_sources(&error)) }
     }
 }
 
 impl Operator {
     /// Reads all that the listeners, the logins and the monitor have read from files; `more` has been read already.
     pub fn reload(&self, shared: &Shared, more: Option<Reloaded>) -> Vec<Reloaded> {
-        let mut reloaded = vec![
-            Reloaded::of("upstream", shared.upstream.reload()),
-            Reloaded::of("auth", shared.keeper.reload()),
-        ];
-        reloaded.extend(self.reload_monitor().map(|read| Reloaded::of("monitor", read)));
+        // The main server's files go by the names that they had before there could be others.
+        let named = |what: &str, upstream: &str| {
+            if upstream == MAIN { what.to_owned() } else { format!("{what} {upstream}") }
+        };
+        let upstream =
+            |server: &Arc<Server>| Reloaded::of(named("upstream", &server.name), server.upstream.reload());
+        let mut reloaded: Vec<Reloaded> = shared.servers.all().iter().map(upstream).collect();
+        reloaded.push(Reloaded::of("auth", shared.keeper.reload()));
+        for (name, read) in self.reload_monitors() {
+            reloaded.push(Reloaded::of(named("monitor", &name), read));
+        }
         reloaded.extend(shared.doorway.as_ref().map(|doorway| Reloaded::of("tls", doorway.reload())));
         reloaded.extend(more);
         for Reloaded { what, problem } in &reloaded {

@@ -1,4 +1,4 @@
-//! Could the application work? A named principal logs in, reads, and writes what it rolls back, in the real schema.
+//! Could the application work? A named principal logs in, or one for each database that matters, reads, and writes what it rolls back, in the real schema.
 
 use super::{
     error::{ControlError, with_sources},
@@ -14,13 +14,18 @@ impl Operator {
     /// # Errors
     /// None is configured.
     pub async fn smoke(&self) -> Result<SmokeTold, ControlError> {
-        let (Some(smoke), Some(principal)) = (&self.window.settings.smoke, &self.window.principal) else {
-            return Err(ControlError::NoSmoke);
-        };
+        let Some(smoke) = &self.window.settings.smoke else { return Err(ControlError::NoSmoke) };
         let at = self.now();
         let steps = [("read", Some(smoke.read.as_str())), ("write", smoke.write.as_deref())];
-        let tried = run(principal, &steps).await;
-        let problem = tried.err().map(|(step, error)| format!("{step}: {}", with_sources(&error)));
+        let mut problems = Vec::new();
+        for principal in &self.window.principals {
+            if let Err((step, error)) = run(principal, &steps).await {
+                let who =
+                    if self.window.principals.len() > 1 { format!("{principal}: ") } else { String::new() };
+                problems.push(format!("{who}{step}: {}", with_sources(&error)));
+            }
+        }
+        let problem = Some(problems.join("; ")).filter(|problem| !problem.is_empty());
         let took = self.now().duration_since(at).unsigned_abs().as_millis();
         let told = SmokeTold { at, took_ms: u64::try_from(took).unwrap_or(u64::MAX), problem };
         self.tell("smoke", json!({ "problem": told.problem, "took_ms": told.took_ms }));

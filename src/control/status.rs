@@ -1,8 +1,9 @@
 //! What is told of the proxy: to people, to programs, to Prometheus. One look at the switch and the roster.
 
-use super::sessions::SessionTold;
+use super::{sessions::SessionTold, watched::UpstreamTold};
 use crate::{
     check::{CheckReport, Quiet},
+    config::MAIN,
     fleet::SessionRecord,
     freeze::{Phase, Standing},
     matching::Match,
@@ -72,10 +73,13 @@ pub struct Status {
     pub server_at_freeze: Option<String>,
     /// Whether the state survives a restart of the machine.
     pub state_durable: bool,
-    /// Where the server is.
+    /// Where the server is; where there are several, all of them.
     pub upstream: String,
-    /// Whether it could be reached when it was last tried.
+    /// Whether it could be reached when it was last tried; of several, whether all could.
     pub upstream_up: Option<bool>,
+    /// The servers, in the order of the configuration.
+    #[serde(default)]
+    pub upstreams: Vec<UpstreamTold>,
     /// Whether the drain time is over.
     pub drain_timed_out: bool,
     /// Who holds the drain up; while open, who has written and not ended.
@@ -100,6 +104,9 @@ pub struct CheckTold {
 pub struct HoldsUp {
     /// The proxy's number for it.
     pub session: u64,
+    /// The name of the server that it is on.
+    #[serde(default)]
+    pub upstream: String,
     /// The server's process id.
     pub pid: Option<u32>,
     /// The role.
@@ -127,6 +134,7 @@ impl HoldsUp {
     pub(super) fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
         let SessionTold { session, pid, user, database, application, client, standing, age_s, .. } =
             SessionTold::of(record, now);
+        let upstream = record.identity.upstream.to_string();
         (record.report().standing != Standing::Quiet).then(|| Self {
             session,
             pid,
@@ -138,7 +146,14 @@ impl HoldsUp {
             age_s,
             last_command: record.last_command().into(),
             client_is_gone: record.is_client_gone(),
-            end_with: pid.map(|pid| format!("SELECT pg_terminate_backend({pid});")),
+            end_with: pid.map(|pid| end_with(pid, &upstream)),
+            upstream,
         })
     }
+}
+
+/// On which server it must be said, as another one may have a process of that number too.
+fn end_with(pid: u32, upstream: &str) -> String {
+    let place = if upstream == MAIN { String::new() } else { format!(" -- on {upstream}") };
+    format!("SELECT pg_terminate_backend({pid});{place}")
 }

@@ -3,7 +3,8 @@
 use super::{
     command::RefusedReply,
     operator::{Operator, lock},
-    status::{CheckTold, HoldsUp, Status},
+    status::{HoldsUp, Status},
+    watched::UpstreamTold,
 };
 use crate::{
     check::CheckReport,
@@ -28,8 +29,8 @@ impl Operator {
             self.switch.roster().all().iter().filter_map(|record| HoldsUp::of(record, now)).collect();
         holding_up.sort_by_key(|who| (std::cmp::Reverse(who.age_s), who.session));
         holding_up.truncate(TOLD_LIMIT);
-        let quiet = { lock(&self.evidence).quiet() };
-        let check = self.check_told();
+        let (quiet, check) = (self.quiet(), self.check_told());
+        let upstreams = self.upstreams_told();
         let timed_out = lock(&self.drain).is_over() && self.phase() == Phase::Draining;
         let open = census.writing.saturating_add(census.unproven).saturating_add(census.settling);
         Status {
@@ -54,15 +55,16 @@ impl Operator {
             thawed: freeze.map(|f| f.thawed.clone()).unwrap_or_default(),
             refused_total: self.labels.total(),
             orphans: census.orphans,
-            fence: if self.server.is_pooler() == Some(true) { "none".into() } else { "session".into() },
+            fence: if self.pooler().is_some() { "none".into() } else { "session".into() },
             quiet,
             check,
-            server: self.server.identity(),
-            server_version: self.server.version(),
-            server_at_freeze: self.server_changed().map(|(frozen, _)| frozen),
+            server: upstreams.first().and_then(|main| main.server.clone()),
+            server_version: upstreams.first().and_then(|main| main.server_version),
+            server_at_freeze: self.replaced().into_iter().next().map(|replaced| replaced.frozen),
             state_durable: self.state_durable,
-            upstream: self.upstream.clone(),
-            upstream_up: lock(&self.health).upstream_up,
+            upstream: self.told_of_each(|watched| Some(watched.server.upstream.name())).unwrap_or_default(),
+            upstream_up: all_up(&upstreams),
+            upstreams,
             drain_timed_out: timed_out,
             holding_up,
             version: env!("CARGO_PKG_VERSION").into(),
@@ -85,16 +87,6 @@ impl Operator {
             drop(timeout(limit, waiting).await);
         }
         self.status()
-    }
-
-    fn check_told(&self) -> Option<CheckTold> {
-        self.monitor.as_ref()?;
-        let evidence = lock(&self.evidence);
-        Some(CheckTold {
-            wal: evidence.wal.clone(),
-            problem: evidence.problem.clone(),
-            report: evidence.report.as_deref().cloned(),
-        })
     }
 
     /// Who tried to write what.
@@ -145,7 +137,7 @@ impl Operator {
             unproven: count(census.unproven),
             leftovers: count(census.leftovers),
             stragglers: count(status.stragglers),
-            upstream_up: health.upstream_up,
+            upstreams_up: status.upstreams.iter().map(|told| (told.name.clone(), told.is_up)).collect(),
             state_durable: self.state_durable,
             events_lost: self.watch.lost(),
             logins: health.logins,
@@ -155,5 +147,15 @@ impl Operator {
             server_changed: status.server_at_freeze.is_some(),
         };
         metrics::render(&facts).map_err(|error| error.to_string())
+    }
+}
+
+/// Whether all could be reached; none: one of them has not been tried, and none of the others failed.
+fn all_up(upstreams: &[UpstreamTold]) -> Option<bool> {
+    let mut tried = upstreams.iter().map(|told| told.is_up);
+    if tried.clone().any(|is_up| is_up == Some(false)) {
+        Some(false)
+    } else {
+        tried.all(|is_up| is_up.is_some()).then_some(true)
     }
 }

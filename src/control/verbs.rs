@@ -23,11 +23,11 @@ impl Operator {
         words("reason", &call.reason)?;
         words("by", &call.by)?;
         check_scope(&call.scope)?;
-        if self.server.is_pooler() == Some(true) && !call.allow_unfenced {
-            return Err(ControlError::Unfenced);
+        if let (Some(pooler), false) = (self.pooler(), call.allow_unfenced) {
+            return Err(ControlError::Unfenced { which: self.which(pooler) });
         }
-        if call.require_quiet {
-            self.monitor()?;
+        if let (Some(unwatched), true) = (self.unwatched(), call.require_quiet) {
+            return Err(ControlError::NoMonitor { which: self.which(unwatched) });
         }
         let hooks = self.before_freeze(&call).await?;
         let _one_at_a_time = self.verbs.lock().await;
@@ -35,7 +35,7 @@ impl Operator {
         let before = self.switch.state();
         let request = FreezeRequest { reason: reason.clone(), by: by.clone(), until, scope };
         let (state, change) = before.freeze(request, self.now());
-        let (state, epoch) = (state.on_server(self.server.identity().as_deref()), state.epoch);
+        let (state, epoch) = (self.on_servers(&state), state.epoch);
         let phase = if change == Change::Made { Phase::Draining } else { self.switch.gate().phase };
         let told: Vec<String> =
             state.freeze.iter().flat_map(|freeze| &freeze.scope).map(ToString::to_string).collect();
@@ -51,7 +51,7 @@ impl Operator {
             json!({ "by": by, "reason": reason, "until": until, "epoch": epoch, "scope": told, "changed": change != Change::Already }),
         );
         if change == Change::Made {
-            lock(&self.evidence).forget();
+            self.forget_evidence();
         }
         match change {
             Change::Made | Change::Widened => self.begin_drain(options, epoch),
@@ -87,7 +87,7 @@ impl Operator {
     /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
     pub async fn thaw(self: &Arc<Self>, call: ThawCall) -> Result<VerbReply, ControlError> {
         check_scope(call.whom.as_slice())?;
-        self.find_out_server().await;
+        self.find_out_servers().await;
         let _one_at_a_time = self.verbs.lock().await;
         let before = self.switch.state();
         let (state, change) = match &call.whom {
@@ -104,8 +104,10 @@ impl Operator {
         if open > 0 && change == Change::Made {
             return Err(ControlError::ExemptTransactionOpen { count: open });
         }
-        if let (Some((frozen, found)), false) = (self.server_changed(), call.accept_new_server) {
-            return Err(ControlError::NewServer { frozen, found });
+        let replaced = self.replaced();
+        if !replaced.is_empty() && !call.accept_new_server {
+            let is_one_of_many = self.watched.len() > 1;
+            return Err(ControlError::NewServer { replaced, is_one_of_many });
         }
         if state.freeze.as_ref().is_some_and(|freeze| freeze.thawed.len() > SCOPE_LIMIT) {
             return Err(ControlError::ScopeTooLarge);
@@ -129,7 +131,7 @@ impl Operator {
 
     fn open(&self, state: FreezeState, change: Change) {
         if change == Change::Made {
-            lock(&self.evidence).forget();
+            self.forget_evidence();
             *lock(&self.start_fault) = None;
             self.switch.list_rules(&state.rules, self.now());
             self.switch.publish(state, Phase::Open);

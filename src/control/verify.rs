@@ -2,21 +2,21 @@
 //! operator asks, and again and again while the gate is shut.
 
 use super::{
-    error::ControlError,
+    error::{ControlError, with_sources},
     evidence::Look,
-    operator::{Operator, lock},
+    operator::Operator,
+    watched::{NO_MONITOR, Watched},
 };
 use crate::{
-    check::{CheckReport, Facts, Kind, Ours, Stretch, WalRead},
+    check::{CheckReport, Checked, Facts, Kind, Ours, Stretch, WalRead},
     fleet::Processes,
     freeze::Phase,
-    monitor::{Monitor, MonitorError, Used},
-    tls::TlsError,
+    monitor::{MonitorError, Used},
 };
 use jiff::Timestamp;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
-use tokio::time::sleep;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::sleep};
 
 /// While it watches, the monitor looks again after this: who was there in between shall be seen.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -31,39 +31,75 @@ const GRACE: Duration = Duration::from_millis(200);
 const DRIFT: Duration = Duration::from_secs(2);
 
 impl Operator {
-    /// Watches the server for so long, and says whether it was quiet.
+    /// Watches the servers for so long, all at once, and says whether they were quiet.
     ///
     /// # Errors
-    /// There is no monitor, or it could not look.
-    pub async fn verify(&self, length: Duration) -> Result<Arc<CheckReport>, ControlError> {
-        let monitor = self.monitor()?;
-        let mut processes = self.switch.roster().processes();
-        let (ended, exempt) = (processes.ended, self.exempt_statements());
+    /// There is no monitor, or none could look.
+    pub async fn verify(self: &Arc<Self>, length: Duration) -> Result<CheckReport, ControlError> {
+        let mut watching = JoinSet::new();
+        for (at, watched) in self.watched.iter().enumerate() {
+            let (operator, watched) = (Arc::clone(self), Arc::clone(watched));
+            watching.spawn(async move { (at, operator.watch(&watched, length).await) });
+        }
+        let mut outcomes = HashMap::new();
+        while let Some(done) = watching.join_next().await {
+            outcomes.extend(done);
+        }
+        if let [_] = self.watched.as_slice() {
+            let only =
+                outcomes.remove(&0).unwrap_or_else(|| Err(ControlError::NoMonitor { which: String::new() }));
+            return only.map(|report| CheckReport::clone(&report));
+        }
+        let mut error = ControlError::NoMonitor { which: String::new() };
+        let mut checked = Vec::new();
+        for (at, watched) in self.watched.iter().enumerate() {
+            let outcome = match outcomes.remove(&at) {
+                Some(Ok(report)) => Ok(CheckReport::clone(&report)),
+                None | Some(Err(ControlError::NoMonitor { .. })) => Err(NO_MONITOR.into()),
+                Some(Err(met)) => {
+                    let told = with_sources(&met);
+                    error = met;
+                    Err(told)
+                }
+            };
+            checked.push(Checked { upstream: watched.name().to_owned(), outcome });
+        }
+        CheckReport::of_all(checked).ok_or(error)
+    }
+
+    /// Watches one of them.
+    async fn watch(&self, watched: &Watched, length: Duration) -> Result<Arc<CheckReport>, ControlError> {
+        let name = watched.name();
+        let mut processes = self.switch.roster().processes(name);
+        let (ended, exempt) = (processes.ended, watched.server.known.exempt());
         let (begun, length) = (self.now(), length.min(WATCH_LIMIT));
         let pause = LOOK_AGAIN.max(length.checked_div(LOOKS_LIMIT).unwrap_or_default());
-        let mut looks = vec![self.look(monitor, &mut processes).await?];
+        let mut looks = vec![self.look(watched, &mut processes).await?];
         while let Some(rest) = self.left_of(length, begun) {
             sleep(rest.min(pause)).await;
-            let look = self.look(monitor, &mut processes).await?;
+            let look = self.look(watched, &mut processes).await?;
             looks.push(look);
         }
         let stretch = Stretch {
-            exempt_statements: self.exempt_statements().saturating_sub(exempt),
+            exempt_statements: watched.server.known.exempt().saturating_sub(exempt),
             ended_sessions: processes.ended.saturating_sub(ended),
-            wal: self.read_wal(monitor, &looks).await,
+            wal: self.read_wal(watched, &looks).await,
         };
-        let report = self.report(&looks, processes, &stretch, begun).await.ok_or(ControlError::NoMonitor)?;
-        self.note_report(&report);
+        let report = self.report(watched, &looks, processes, (&stretch, begun)).await;
+        let report = report.ok_or_else(|| ControlError::NoMonitor { which: self.which(watched) })?;
+        self.note_report(watched, &report);
         Ok(report)
     }
 
     /// One of the repeated looks while the gate is shut: what moved since the one before.
-    pub async fn look_again(&self) {
-        let Some(monitor) = &self.monitor else { return };
-        let mut processes = self.switch.roster().processes();
+    pub async fn look_again(&self, watched: &Watched) {
+        if watched.monitor.is_none() {
+            return;
+        }
+        let mut processes = self.switch.roster().processes(watched.name());
         let gate = self.switch.gate().pack();
-        let exempt_statements = self.exempt_statements();
-        let facts = match self.look(monitor, &mut processes).await {
+        let exempt_statements = watched.server.known.exempt();
+        let facts = match self.look(watched, &mut processes).await {
             Ok(facts) => facts,
             Err(_told) => return,
         };
@@ -71,48 +107,41 @@ impl Operator {
             return;
         }
         let now = Look { facts, processes, exempt_statements, at: self.now(), gate };
-        let before = lock(&self.evidence).last.take().filter(|before| before.gate == gate);
+        let before = watched.evidence().last.take().filter(|before| before.gate == gate);
         let Some(before) = before else {
-            lock(&self.evidence).last = Some(now);
+            watched.evidence().last = Some(now);
             return;
         };
         let looks = [before.facts, now.facts.clone()];
         let stretch = Stretch {
             exempt_statements: now.exempt_statements.saturating_sub(before.exempt_statements),
             ended_sessions: now.processes.ended.saturating_sub(before.processes.ended),
-            wal: self.read_wal(monitor, &looks).await,
+            wal: self.read_wal(watched, &looks).await,
         };
         let mut processes = now.processes.clone();
         processes.ordinary.extend(&before.processes.ordinary);
         processes.exempt.extend(&before.processes.exempt);
-        if let Some(report) = self.report(&looks, processes, &stretch, before.at).await {
-            self.note_report(&report);
+        if let Some(report) = self.report(watched, &looks, processes, (&stretch, before.at)).await {
+            self.note_report(watched, &report);
         }
-        lock(&self.evidence).last = Some(now);
-    }
-
-    /// Reads the files of the monitor's connection string again; none without a monitor.
-    pub fn reload_monitor(&self) -> Option<Result<(), TlsError>> {
-        self.monitor.as_ref().map(|monitor| monitor.reload())
-    }
-
-    /// The monitor, if there is one.
-    pub(super) fn monitor(&self) -> Result<&Arc<Monitor>, ControlError> {
-        self.monitor.as_ref().ok_or(ControlError::NoMonitor)
+        watched.evidence().last = Some(now);
     }
 
     /// One look; what it learns beside of the server is noted.
-    async fn look(&self, monitor: &Monitor, processes: &mut Processes) -> Result<Facts, ControlError> {
+    async fn look(&self, watched: &Watched, processes: &mut Processes) -> Result<Facts, ControlError> {
+        let Some(monitor) = &watched.monitor else {
+            return Err(ControlError::NoMonitor { which: self.which(watched) });
+        };
         let own: Vec<u32> = processes.ordinary.iter().copied().collect();
         let looked = monitor.look(&own).await;
-        self.switch.roster().add_since(processes);
+        self.switch.roster().add_since(watched.name(), processes);
         match looked {
             Ok(facts) => {
-                self.learn(&facts).await;
+                self.learn(watched, &facts).await;
                 Ok(facts)
             }
             Err(error) => {
-                self.note_problem(&error);
+                self.note_problem(watched, &error);
                 Err(ControlError::Monitor(error))
             }
         }
@@ -120,7 +149,8 @@ impl Operator {
 
     /// What the log says of the ids that were used between those looks. Behind an open gate, or while something drains,
     /// nobody asks what they were used for.
-    async fn read_wal(&self, monitor: &Monitor, looks: &[Facts]) -> Option<WalRead> {
+    async fn read_wal(&self, watched: &Watched, looks: &[Facts]) -> Option<WalRead> {
+        let monitor = watched.monitor.as_ref()?;
         let (first, last) = (looks.first()?, looks.last()?);
         let count = last.xmax.checked_sub(first.xmax).filter(|count| *count > 0)?;
         if self.phase() != Phase::Frozen {
@@ -130,91 +160,93 @@ impl Operator {
         match monitor.read_wal(used).await {
             Ok(read) => read,
             Err(error) => {
-                self.note_problem(&error);
+                self.note_problem(watched, &error);
                 None
             }
         }
     }
 
-    async fn learn(&self, facts: &Facts) {
-        lock(&self.evidence).problem = None;
-        self.server.learn_version(&facts.version);
+    async fn learn(&self, watched: &Watched, facts: &Facts) {
+        watched.evidence().problem = None;
+        let known = &watched.server.known;
+        known.learn_version(&facts.version);
         if let Some(identity) = &facts.identifier {
             // Sessions know the server that they are on; where they don't, the monitor's is taken for it.
-            if self.server.identity().is_none() {
-                self.server.learn_identity(identity.clone());
+            if known.identity().is_none() {
+                known.learn_identity(identity.clone());
             }
             self.note_frozen_server().await;
         }
         let up_for = self.now().duration_since(self.started).unsigned_abs();
         let roster = self.switch.roster();
-        self.server.keep_orphans(|pid| {
+        known.keep_orphans(|pid| {
             let orphan = facts.backends.iter().find(|backend| backend.pid == pid);
             // Where its age is hidden, it may be the orphan.
             let is_old = orphan.is_some_and(|backend| {
                 backend.age_ms.is_none_or(|age| Duration::from_millis(age).saturating_add(DRIFT) >= up_for)
             });
-            is_old && !roster.has_process(pid)
+            is_old && !roster.has_process(watched.name(), pid)
         });
         if self.phase() == Phase::Frozen {
-            lock(&self.evidence).wal.get_or_insert_with(|| facts.wal.clone());
+            watched.evidence().wal.get_or_insert_with(|| facts.wal.clone());
         }
         self.switch.stir();
     }
 
     async fn report(
         &self,
+        watched: &Watched,
         looks: &[Facts],
         mut processes: Processes,
-        stretch: &Stretch,
-        begun: Timestamp,
+        (stretch, begun): (&Stretch, Timestamp),
     ) -> Option<Arc<CheckReport>> {
         let now = self.now();
         let length = now.duration_since(begun).unsigned_abs().as_millis();
         let length = u64::try_from(length).unwrap_or(u64::MAX);
-        let report = CheckReport::of(looks, &self.ours(&processes), stretch, (now, length))?;
+        let report = CheckReport::of(looks, &self.ours(watched, &processes), stretch, (now, length))?;
         if report.bypassers() == 0 {
             return Some(Arc::new(report));
         }
         sleep(GRACE).await;
-        self.switch.roster().add_since(&mut processes);
-        CheckReport::of(looks, &self.ours(&processes), stretch, (now, length)).map(Arc::new)
+        self.switch.roster().add_since(watched.name(), &mut processes);
+        CheckReport::of(looks, &self.ours(watched, &processes), stretch, (now, length)).map(Arc::new)
     }
 
-    fn ours(&self, processes: &Processes) -> Ours {
+    fn ours(&self, watched: &Watched, processes: &Processes) -> Ours {
+        let known = &watched.server.known;
         Ours {
             phase: self.phase(),
             ordinary: processes.ordinary.clone(),
             exempt: processes.exempt.clone(),
-            orphans: self.server.orphans().into_iter().collect(),
-            is_behind_pooler: self.server.is_pooler() == Some(true),
-            identifier: self.server.identity(),
+            orphans: known.orphans().into_iter().collect(),
+            is_behind_pooler: known.is_pooler() == Some(true),
+            identifier: known.identity(),
             expected: self.expect.clone(),
         }
     }
 
-    fn note_report(&self, report: &Arc<CheckReport>) {
-        let mut evidence = lock(&self.evidence);
+    fn note_report(&self, watched: &Watched, report: &Arc<CheckReport>) {
+        let mut evidence = watched.evidence();
         let is_news = evidence.report.as_ref().is_none_or(|before| differ(before, report));
         evidence.report = Some(Arc::clone(report));
         drop(evidence);
         if is_news {
             let violations: Vec<_> = report.violations().collect();
-            let facts = json!({ "quiet": report.quiet, "proof": report.proof, "wal": report.wal_to,
-                "transaction_ids": report.transaction_ids, "violations": violations });
+            let facts = json!({ "upstream": watched.name(), "quiet": report.quiet, "proof": report.proof,
+                "wal": report.wal_to, "transaction_ids": report.transaction_ids, "violations": violations });
             self.tell("quiet", facts);
         }
     }
 
-    fn note_problem(&self, error: &MonitorError) {
-        let text = super::error::with_sources(error);
-        let mut evidence = lock(&self.evidence);
+    fn note_problem(&self, watched: &Watched, error: &MonitorError) {
+        let text = with_sources(error);
+        let mut evidence = watched.evidence();
         evidence.last = None;
         let is_news = evidence.problem.as_ref() != Some(&text);
         evidence.problem = Some(text.clone());
         drop(evidence);
         if is_news {
-            self.tell("monitor_failed", json!({ "problem": text }));
+            self.tell("monitor_failed", json!({ "upstream": watched.name(), "problem": text }));
         }
     }
 

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     check::{CheckReport, Quiet},
+    config::MAIN,
     freeze::Phase,
 };
 use jiff::Timestamp;
@@ -100,8 +101,12 @@ pub fn holding_up(who: &HoldsUp) -> String {
     let gone = if who.client_is_gone { ", its client has gone" } else { "" };
     let end = who.end_with.as_deref().map_or_else(String::new, |sql| format!("; end it with: {sql}"));
     let HoldsUp { standing, user, database, application, client, last_command, .. } = who;
+    let place = match who.upstream.as_str() {
+        "" | MAIN => String::new(),
+        upstream => format!(" on {upstream}"),
+    };
     format!(
-        "{standing}: user {user}, database {database}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
+        "{standing}: user {user}, database {database}{place}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
     )
 }
 

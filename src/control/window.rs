@@ -38,8 +38,10 @@ pub struct WindowParts {
     pub settings: WindowSettings,
     /// Past windows.
     pub records: Records,
-    /// Who makes the smoke test.
-    pub principal: Option<Principal>,
+    /// Who makes the smoke test, and looks before a freeze; the servers' monitors do the latter too.
+    pub principals: Vec<Principal>,
+    /// Where there are several servers: who looks at each before a freeze, by its name, if anybody does.
+    pub lookers: Vec<(String, Option<Principal>)>,
     /// Where the maintenance listener is.
     pub maintenance: Option<String>,
 }
@@ -48,7 +50,8 @@ pub struct WindowParts {
 #[derive(Debug)]
 pub(super) struct Window {
     pub(super) settings: WindowSettings,
-    pub(super) principal: Option<Principal>,
+    pub(super) principals: Vec<Principal>,
+    pub(super) lookers: Vec<(String, Option<Principal>)>,
     pub(super) reopening: Mutex<Option<ReopenTold>>,
     /// The epoch in which a smoke test has passed last.
     pub(super) smoked: Mutex<Option<Epoch>>,
@@ -68,10 +71,11 @@ pub(super) struct Current {
 
 impl Window {
     pub(super) fn new(parts: WindowParts) -> Self {
-        let WindowParts { settings, records, principal, maintenance } = parts;
+        let WindowParts { settings, records, principals, lookers, maintenance } = parts;
         Self {
             settings,
-            principal,
+            principals,
+            lookers,
             reopening: Mutex::default(),
             smoked: Mutex::default(),
             stages_failed: AtomicU64::new(0),

@@ -6,6 +6,7 @@ use super::error::StoreError;
 use crate::freeze::{Epoch, Freeze, FreezeState, STATE_VERSION};
 use jiff::Timestamp;
 use std::{
+    collections::BTreeMap,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
@@ -121,6 +122,7 @@ fn frozen(fault: String, now: Timestamp) -> Loaded {
         until: None,
         frozen_at: None,
         server: None,
+        servers: BTreeMap::new(),
         scope: Vec::new(),
         thawed: Vec::new(),
     };

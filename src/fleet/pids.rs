@@ -1,10 +1,11 @@
-//! The server's process ids of our sessions, on disk: after a stop that was none of our own, the next process knows
+//! The servers' process ids of our sessions, on disk: after a stop that was none of our own, the next process knows
 //! which sessions it must not forget. Written without waiting for the disk: what kills the machine kills the
 //! sessions' connections too.
 
 use super::{error::StoreError, file::StateFile};
+use crate::config::MAIN;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -16,6 +17,12 @@ const NAME: &str = "sessions";
 /// Lines after which the file is written anew with the sessions that there are.
 const LINES_LIMIT: usize = 100_000;
 
+/// Process ids by the name of their server. A line is `+PID NAME` or `-PID NAME`; without a name, as it was written
+/// before there could be several, it means the main one.
+type Living = BTreeSet<(String, u32)>;
+/// What a process before this one left behind, by the name of its server.
+pub type Orphans = BTreeMap<String, Vec<u32>>;
+
 /// See the module's text.
 #[derive(Debug)]
 pub struct PidLog {
@@ -26,7 +33,7 @@ pub struct PidLog {
 #[derive(Debug)]
 struct Inner {
     file: File,
-    living: BTreeSet<u32>,
+    living: Living,
     lines: usize,
 }
 
@@ -35,7 +42,7 @@ impl PidLog {
     ///
     /// # Errors
     /// The file can't be read or written.
-    pub fn open(store: &StateFile) -> Result<(Self, Vec<u32>), StoreError> {
+    pub fn open(store: &StateFile) -> Result<(Self, Orphans), StoreError> {
         let path = store.folder().join(NAME);
         let fail = |source| StoreError::Write { path: path.clone(), source };
         let text = match fs::read(&path) {
@@ -49,37 +56,44 @@ impl PidLog {
         // Orphans stay in the file until this process has ended well: the one after it must know them too.
         write(&mut file, &orphans).map_err(fail)?;
         let inner = Inner { file, living: orphans.clone(), lines };
-        Ok((Self { path, inner: Mutex::new(inner) }, orphans.into_iter().collect()))
+        let mut by_server = Orphans::new();
+        for (upstream, pid) in orphans {
+            by_server.entry(upstream).or_default().push(pid);
+        }
+        Ok((Self { path, inner: Mutex::new(inner) }, by_server))
     }
 
-    /// A session has begun.
-    pub fn enter(&self, pid: u32) {
-        self.note('+', pid);
+    /// A session has begun on that server.
+    pub fn enter(&self, upstream: &str, pid: u32) {
+        self.note('+', upstream, pid);
     }
 
     /// A session is known to have ended.
-    pub fn leave(&self, pid: u32) {
-        self.note('-', pid);
+    pub fn leave(&self, upstream: &str, pid: u32) {
+        self.note('-', upstream, pid);
     }
 
     /// The process ends well: nothing is left behind but what it found and could not see the end of.
-    pub fn close(&self, orphans: &[u32]) {
+    pub fn close(&self, orphans: Orphans) {
+        let each =
+            |(upstream, pids): (String, Vec<u32>)| pids.into_iter().map(move |pid| (upstream.clone(), pid));
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.living = orphans.iter().copied().collect();
+        inner.living = orphans.into_iter().flat_map(each).collect();
         inner.anew(&self.path);
     }
 
-    fn note(&self, sign: char, pid: u32) {
+    fn note(&self, sign: char, upstream: &str, pid: u32) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let whose = (upstream.to_owned(), pid);
         if sign == '+' {
-            inner.living.insert(pid);
+            inner.living.insert(whose);
         } else {
-            inner.living.remove(&pid);
+            inner.living.remove(&whose);
         }
         inner.lines = inner.lines.saturating_add(1);
         if inner.lines > LINES_LIMIT {
             inner.anew(&self.path);
-        } else if let Err(error) = writeln!(inner.file, "{sign}{pid}") {
+        } else if let Err(error) = inner.file.write_all(format!("{sign}{pid} {upstream}\n").as_bytes()) {
             tracing::warn!(%error, path = %self.path.display(), "a session's process id could not be noted");
         }
     }
@@ -105,18 +119,22 @@ fn open(path: &std::path::Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn write(file: &mut File, living: &BTreeSet<u32>) -> io::Result<()> {
-    let text: String = living.iter().fold(String::new(), |text, pid| text + "+" + &pid.to_string() + "\n");
-    file.write_all(text.as_bytes())
+fn write(file: &mut File, living: &Living) -> io::Result<()> {
+    let mut text = Vec::new();
+    for (upstream, pid) in living {
+        writeln!(text, "+{pid} {upstream}")?;
+    }
+    file.write_all(&text)
 }
 
-/// What is left when all lines have been read; a line that was cut off tells nothing.
-fn read(text: &str) -> BTreeSet<u32> {
-    let mut living = BTreeSet::new();
-    for line in text.lines() {
-        match (line.strip_prefix('+').map(str::parse), line.strip_prefix('-').map(str::parse)) {
-            (Some(Ok(pid)), _) => drop(living.insert(pid)),
-            (_, Some(Ok(pid))) => drop(living.remove(&pid)),
+/// What is left when all lines have been read. Each is written in one go; one that was cut off tells nothing.
+fn read(text: &str) -> Living {
+    let mut living = Living::new();
+    for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+        let (mark, upstream) = line.split_once(' ').unwrap_or((line, MAIN));
+        match (mark.strip_prefix('+').map(str::parse), mark.strip_prefix('-').map(str::parse)) {
+            (Some(Ok(pid)), _) => drop(living.insert((upstream.to_owned(), pid))),
+            (_, Some(Ok(pid))) => drop(living.remove(&(upstream.to_owned(), pid))),
             _ => {}
         }
     }
@@ -127,9 +145,17 @@ fn read(text: &str) -> BTreeSet<u32> {
 mod tests {
     use super::*;
 
+    fn of(upstream: &str, pids: &[u32]) -> Orphans {
+        [(upstream.to_owned(), pids.to_vec())].into()
+    }
+
     #[test]
-    fn what_came_and_did_not_go_is_left() {
-        assert_eq!(read("+1\n+2\n-1\n+3\n+x\n\n-9\n"), BTreeSet::from([2, 3]));
+    fn what_came_and_did_not_go_is_left_on_its_own_server() {
+        let left =
+            |entries: &[(&str, u32)]| entries.iter().map(|(name, pid)| ((*name).to_owned(), *pid)).collect();
+        let text = "+1\n+2\n-1\n+3\n+x\n\n-9\n+2 b\n+4 b\n-2 b\n-3 b\n-4\n+8 bi";
+        let expected: Living = left(&[(MAIN, 2), (MAIN, 3), ("b", 4)]);
+        assert_eq!(read(text), expected, "the same process id on two servers is two");
     }
 
     #[test]
@@ -138,16 +164,21 @@ mod tests {
         let store = StateFile::open(folder.path()).unwrap();
         let (log, orphans) = PidLog::open(&store).unwrap();
         assert!(orphans.is_empty());
-        log.enter(5);
-        log.enter(6);
-        log.leave(5);
+        log.enter("b", 5);
+        log.enter("b", 6);
+        log.enter(MAIN, 5);
+        log.leave("b", 5);
+        log.leave(MAIN, 5);
         drop(log);
         let (log, orphans) = PidLog::open(&store).unwrap();
-        assert_eq!(orphans, [6]);
+        assert_eq!(orphans, of("b", &[6]));
         drop(log);
         let (log, orphans) = PidLog::open(&store).unwrap();
-        assert_eq!(orphans, [6], "it has not been seen to end");
-        log.close(&[]);
+        assert_eq!(orphans, of("b", &[6]), "it has not been seen to end");
+        log.close(of("c", &[7]));
+        let (log, orphans) = PidLog::open(&store).unwrap();
+        assert_eq!(orphans, of("c", &[7]), "nor has this");
+        log.close(Orphans::new());
         assert!(PidLog::open(&store).unwrap().1.is_empty());
     }
 
@@ -157,10 +188,10 @@ mod tests {
         let store = StateFile::open(folder.path()).unwrap();
         let (log, _) = PidLog::open(&store).unwrap();
         for _ in 0..LINES_LIMIT {
-            log.enter(7);
-            log.leave(7);
+            log.enter("b", 7);
+            log.leave("b", 7);
         }
         let length = fs::metadata(folder.path().join(NAME)).unwrap().len();
-        assert!(length < u64::try_from(LINES_LIMIT * 4).unwrap(), "{length}");
+        assert!(length < u64::try_from(LINES_LIMIT * 6).unwrap(), "{length}");
     }
 }

@@ -4,64 +4,21 @@
 
 use super::{
     entrance::Entrance,
+    identity::Identity,
     processes::{Processes, Recent},
 };
 use crate::{
     freeze::{Gate, Report, Standing},
     wire::startup::CancelKey,
 };
-use jiff::Timestamp;
 use std::{
     collections::HashMap,
-    net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering},
     },
     task::Waker,
 };
-
-/// Who a session is, as far as that does not change.
-#[derive(Debug, Clone)]
-pub struct Identity {
-    /// Unique within the process's life.
-    pub id: u64,
-    /// The role that it logged in as.
-    pub user: String,
-    /// The database.
-    pub database: String,
-    /// Where it came from; none for a Unix socket.
-    pub client: Option<SocketAddr>,
-    /// By which door.
-    pub entrance: Entrance,
-    /// When it logged in.
-    pub since: Timestamp,
-    /// The key that cancels its statements, with the server's process id in it.
-    pub cancel_key: Option<CancelKey>,
-    /// Where its server's connection went: a cancel request must go there too.
-    pub place: Place,
-}
-
-/// Where one connection went, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Where.
-    pub way: Way,
-    /// Which of the upstream's hosts that is.
-    pub host: usize,
-    /// Whether it is encrypted.
-    pub is_encrypted: bool,
-}
-
-/// Where one connection went.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Way {
-    /// An address.
-    Tcp(SocketAddr),
-    /// A socket.
-    Unix(PathBuf),
-}
 
 /// What an operator, or a shutdown, wants of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -202,7 +159,8 @@ impl SessionRecord {
 #[derive(Debug, Default)]
 pub struct Roster {
     sessions: Mutex<HashMap<u64, Arc<SessionRecord>>>,
-    recent: Mutex<Recent>,
+    /// By server: process ids are unique on one only. As many as are configured.
+    recent: Mutex<HashMap<Arc<str>, Recent>>,
     next_id: AtomicU64,
     /// Logins that the server is at, begun while the gate was open, in which a trigger may write.
     logins: AtomicUsize,
@@ -247,7 +205,9 @@ impl Roster {
         });
         lock(&self.sessions).insert(id, Arc::clone(&record));
         if let Some(key) = &record.identity.cancel_key {
-            lock(&self.recent).enter(key.process_id, record.identity.entrance);
+            let who = &record.identity;
+            let mut recent = lock(&self.recent);
+            recent.entry(Arc::clone(&who.upstream)).or_default().enter(key.process_id, who.entrance);
         }
         record
     }
@@ -256,16 +216,19 @@ impl Roster {
     pub fn leave(&self, id: u64) {
         let left = lock(&self.sessions).remove(&id);
         if let Some(record) = left {
-            lock(&self.recent).leave(record.identity.entrance);
+            let who = &record.identity;
+            lock(&self.recent).entry(Arc::clone(&who.upstream)).or_default().leave(who.entrance);
         }
     }
 
-    /// The server's processes of all sessions, as of now.
-    pub fn processes(&self) -> Processes {
+    /// That server's processes of all sessions, as of now.
+    pub fn processes(&self, upstream: &str) -> Processes {
         let mut processes = Processes::default();
         // In this order, and the other one in `enter`, nobody is missed.
-        lock(&self.recent).note(&mut processes);
-        for record in lock(&self.sessions).values() {
+        if let Some(recent) = lock(&self.recent).get(upstream) {
+            recent.note(&mut processes);
+        }
+        for record in lock(&self.sessions).values().filter(|record| &*record.identity.upstream == upstream) {
             if let Some(key) = &record.identity.cancel_key {
                 // For whom the freeze does not hold may write, wherever it came in.
                 let entrance =
@@ -276,9 +239,16 @@ impl Roster {
         processes
     }
 
-    /// Adds those that came since.
-    pub fn add_since(&self, processes: &mut Processes) {
-        lock(&self.recent).add_since(processes);
+    /// Adds those that came to that server since.
+    pub fn add_since(&self, upstream: &str, processes: &mut Processes) {
+        if let Some(recent) = lock(&self.recent).get(upstream) {
+            recent.add_since(processes);
+        }
+    }
+
+    /// Somebody on that server.
+    pub fn anybody_on(&self, upstream: &str) -> Option<Arc<SessionRecord>> {
+        lock(&self.sessions).values().find(|record| &*record.identity.upstream == upstream).cloned()
     }
 
     /// Everybody, as of now.
@@ -296,18 +266,21 @@ impl Roster {
         self.len() == 0
     }
 
-    /// The session that a cancel request means, if its key is right.
+    /// The session that a cancel request means, if its key is right. Two servers may have given out the same key: then
+    /// nobody can tell whose it is, and it means neither.
     pub fn by_cancel_key(&self, key: &CancelKey) -> Option<Arc<SessionRecord>> {
         let sessions = lock(&self.sessions);
-        sessions.values().find(|record| record.identity.cancel_key.as_ref() == Some(key)).cloned()
+        let mut found = sessions.values().filter(|record| record.identity.cancel_key.as_ref() == Some(key));
+        let only = found.next().cloned();
+        only.filter(|_| found.next().is_none())
     }
 
-    /// Whether one of our sessions has that process of the server.
-    pub fn has_process(&self, pid: u32) -> bool {
-        let has = |record: &SessionRecord| {
-            record.identity.cancel_key.as_ref().is_some_and(|key| key.process_id == pid)
+    /// Whether one of our sessions has that process of that server.
+    pub fn has_process(&self, upstream: &str, pid: u32) -> bool {
+        let has = |who: &Identity| {
+            &*who.upstream == upstream && who.cancel_key.as_ref().is_some_and(|key| key.process_id == pid)
         };
-        lock(&self.sessions).values().any(|record| has(record))
+        lock(&self.sessions).values().any(|record| has(&record.identity))
     }
 
     /// Wakes everybody.
@@ -396,4 +369,40 @@ impl Census {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What is behind these locks is a map or a word: it is whole even if a holder panicked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(process_id: u32, secret: u8) -> CancelKey {
+        CancelKey { process_id, secret: [secret; 4].into() }
+    }
+
+    #[test]
+    fn the_same_process_id_on_two_servers_is_two_processes() {
+        let roster = Roster::default();
+        drop(roster.enter(Identity::on("a", 1, key(70, 1)), ""));
+        drop(roster.enter(Identity::on("b", 2, key(71, 2)), ""));
+        assert!(roster.has_process("a", 70) && !roster.has_process("b", 70));
+        let mut on_b = roster.processes("b");
+        assert_eq!(on_b.ordinary, [71].into());
+        drop(roster.enter(Identity::on("a", 3, key(72, 1)), ""));
+        roster.leave(1);
+        roster.add_since("b", &mut on_b);
+        assert_eq!((on_b.ordinary, on_b.ended), ([71].into(), 0), "72 came to a, and one of a ended");
+        assert_eq!(roster.anybody_on("b").map(|record| record.identity.id), Some(2));
+        assert!(roster.anybody_on("c").is_none());
+    }
+
+    #[test]
+    fn a_cancel_key_means_the_session_that_has_all_of_it_and_none_where_two_have() {
+        let roster = Roster::default();
+        drop(roster.enter(Identity::on("a", 1, key(70, 1)), ""));
+        drop(roster.enter(Identity::on("b", 2, key(70, 2)), ""));
+        let meant = |key: &CancelKey| roster.by_cancel_key(key).map(|record| record.identity.id);
+        assert_eq!((meant(&key(70, 1)), meant(&key(70, 2)), meant(&key(70, 3))), (Some(1), Some(2), None));
+        drop(roster.enter(Identity::on("c", 3, key(70, 2)), ""));
+        assert_eq!(meant(&key(70, 2)), None, "it may be either's");
+    }
 }

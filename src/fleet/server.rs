@@ -11,7 +11,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -27,6 +27,7 @@ const LOGIN_TRIGGERS: u32 = 17;
 #[derive(Debug, Default)]
 pub struct ServerKnowledge {
     version: AtomicU32,
+    exempt: AtomicU64,
     inner: Mutex<Inner>,
 }
 
@@ -81,6 +82,16 @@ impl ServerKnowledge {
     /// The major version; none before the first login.
     pub fn version(&self) -> Option<u32> {
         Some(self.version.load(Ordering::Relaxed)).filter(|major| *major > 0)
+    }
+
+    /// So many statements ran there behind the shut gate, in sessions for whom it does not hold.
+    pub fn note_exempt(&self, statements: u32) {
+        self.exempt.fetch_add(statements.into(), Ordering::Relaxed);
+    }
+
+    /// How many have.
+    pub fn exempt(&self) -> u64 {
+        self.exempt.load(Ordering::Relaxed)
     }
 
     /// Whether a pooler stands behind the proxy; none before anybody asked.

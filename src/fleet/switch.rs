@@ -3,7 +3,8 @@
 
 use super::{
     entrance::Entrance,
-    roster::{Identity, Roster},
+    identity::Identity,
+    roster::Roster,
     rules::{RuleBook, Ruling},
 };
 use crate::{

@@ -4,6 +4,7 @@ use super::gate::Epoch;
 use crate::matching::{Match, Rule, Who};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A freeze: who, why, since when.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct Freeze {
     /// later is another server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
+    /// The same of servers beside the main one, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub servers: BTreeMap<String, String>,
     /// Whom it reaches: those whom one of these means; none: everybody.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scope: Vec<Match>,
@@ -122,6 +126,7 @@ impl FreezeState {
             until,
             frozen_at: None,
             server: None,
+            servers: BTreeMap::new(),
             scope,
             thawed: Vec::new(),
         };
@@ -160,12 +165,17 @@ impl FreezeState {
         (Self { freeze: Some(freeze), ..self.clone() }, Change::Narrowed)
     }
 
-    /// The state once it is known which server was frozen; the first one that is known stays.
+    /// The state once it is known which servers were frozen, each by its name, the main one without; the first
+    /// identity that is known stays.
     #[must_use]
-    pub fn on_server(&self, identity: Option<&str>) -> Self {
+    pub fn on_server(&self, name: Option<&str>, identity: Option<&str>) -> Self {
         let mut after = self.clone();
         if let (Some(freeze), Some(identity)) = (&mut after.freeze, identity) {
-            freeze.server.get_or_insert_with(|| identity.to_owned());
+            let held = match name {
+                None => freeze.server.get_or_insert_with(|| identity.to_owned()),
+                Some(name) => freeze.servers.entry(name.to_owned()).or_insert_with(|| identity.to_owned()),
+            };
+            debug_assert!(!held.is_empty(), "an identity is a number");
         }
         after
     }

@@ -15,12 +15,21 @@ pub const ROWS_LIMIT: usize = 200;
 /// See the module's text.
 pub struct Principal {
     upstream: Upstream,
+    database: Option<String>,
     login: tokio_postgres::Config,
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Principal").field("upstream", &self.upstream.name()).finish_non_exhaustive()
+    }
+}
+
+/// Where it logs in, for people.
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let database = self.database.as_deref().unwrap_or("its default database");
+        write!(f, "{database} at {}", self.upstream.name())
     }
 }
 
@@ -46,8 +55,9 @@ impl Principal {
         }
         login.application_name(info.application_name.as_deref().unwrap_or(name));
         login.ssl_mode(tokio_postgres::config::SslMode::Disable);
+        let database = info.database.clone();
         let upstream = Upstream::new(info, connect_timeout, None)?;
-        Ok(Self { upstream, login })
+        Ok(Self { upstream, database, login })
     }
 
     /// Logs in.

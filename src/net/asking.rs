@@ -12,9 +12,7 @@ impl Relay {
     /// If anything is to be asked of the server, and nobody has been told to yet, this session asks it.
     pub(super) fn ask(&mut self, tools: &mut Tools) -> Result<(), NetError> {
         let database = &self.record.identity.database;
-        if let Some(question) =
-            self.worker.shared.server.question(database, self.gate, self.worker.coarse_now())
-        {
+        if let Some(question) = self.at.known.question(database, self.gate, self.worker.coarse_now()) {
             self.session.ask(&question.sql, &mut tools.output)?;
         }
         Ok(())
@@ -24,12 +22,12 @@ impl Relay {
     pub(super) fn learn(&mut self, answer: &[u8]) -> bool {
         self.unanswered = 0;
         let who = &self.record.identity;
-        if let Some(are_others) = self.worker.shared.server.learn_loopholes(&who.database, answer) {
+        if let Some(are_others) = self.at.known.learn_loopholes(&who.database, answer) {
             if are_others {
                 self.worker.shared.switch.renew();
             }
             // One question at a time: this was the last of the others.
-            if self.worker.shared.server.wants_identity() {
+            if self.at.known.wants_identity() {
                 self.record.request_to_ask();
             }
             return false;
@@ -37,8 +35,10 @@ impl Relay {
         let process_id = who.cancel_key.as_ref().map_or(0, |key| key.process_id);
         let roster = self.worker.shared.switch.roster();
         let text = String::from_utf8_lossy(answer);
-        let learned =
-            self.worker.shared.server.learn(&who.database, process_id, &text, |pid| roster.has_process(pid));
+        let learned = self
+            .at
+            .known
+            .learn(&who.database, process_id, &text, |pid| roster.has_process(&who.upstream, pid));
         // Behind the identity nothing more is to be asked.
         self.asks_on = !answer.starts_with(b"identity");
         self.worker.shared.switch.stir();
@@ -59,7 +59,7 @@ impl Relay {
             return false;
         }
         self.unanswered = 0;
-        let is_new = self.worker.shared.server.miss_loopholes(&self.record.identity.database);
+        let is_new = self.at.known.miss_loopholes(&self.record.identity.database);
         if is_new {
             self.worker.shared.switch.renew();
         }
@@ -71,7 +71,7 @@ impl Relay {
         if !std::mem::take(&mut self.asks_on) {
             return;
         }
-        let question = self.worker.shared.server.ask_loopholes();
+        let question = self.at.known.ask_loopholes();
         if self.session.ask(&question.sql, output).is_err() {
             self.end("terminating connection because it could not be made read-only");
         }

@@ -65,17 +65,18 @@ impl Keeper {
     }
 
     /// What is known of a user: from the file, else from the server.
-    async fn secret(&self, upstream: &Upstream, user: &str) -> Result<Option<Secret>, NetError> {
-        match (self.of(user), &self.settings.query) {
-            (None, Some(query)) => {
+    async fn secret(&self, upstream: Option<&Upstream>, user: &str) -> Result<Option<Secret>, NetError> {
+        match (self.of(user), &self.settings.query, upstream) {
+            (None, Some(query), Some(upstream)) => {
                 let found = look_up(upstream, query, self.of(&query.user), user).await;
                 found.map_err(|error| NetError::SecretQuery(Box::new(error)))
             }
-            (known, _) => Ok(known),
+            (known, _, _) => Ok(known),
         }
     }
 
-    /// Asks a client who it is. What the server can be answered with.
+    /// Asks a client who it is. What the server can be answered with; `upstream` is asked for secrets that the file does
+    /// not hold.
     ///
     /// # Errors
     /// It has not proved it, or its secret can't be looked up, or its socket failed.
@@ -84,7 +85,7 @@ impl Keeper {
         socket: &mut Stream,
         from_client: &mut Vec<u8>,
         client: Client,
-        upstream: &Upstream,
+        upstream: Option<&Upstream>,
     ) -> Result<Credential, NetError> {
         let lost = |source| NetError::Lost { peer: Peer::Client, source };
         let secret = self.secret(upstream, &client.user).await?;

@@ -67,6 +67,13 @@ pub enum NetError {
         /// What each place answered.
         problem: String,
     },
+    /// The database has no entry in the configuration, and there is no server for those that have none. Source: the
+    /// server's own text.
+    #[error("database \"{name}\" does not exist")]
+    NoDatabase {
+        /// As the client calls it.
+        name: String,
+    },
     /// The client asked for something over and over that it had been answered.
     #[error("the client repeated its request for encryption")]
     RepeatedRequest,
@@ -145,6 +152,7 @@ impl NetError {
             }
             Self::Denied => SqlState::CANNOT_CONNECT_NOW,
             Self::TooMany { .. } => SqlState::TOO_MANY_CONNECTIONS,
+            Self::NoDatabase { .. } => SqlState::INVALID_CATALOG_NAME,
             Self::Unreachable { .. } => SqlState::UNABLE_TO_CONNECT,
             Self::Session(SessionError::Wire(_)) => SqlState::PROTOCOL_VIOLATION,
             Self::Session(SessionError::FenceFailed { .. }) => SqlState::ADMIN_SHUTDOWN,
@@ -170,6 +178,7 @@ impl NetError {
             | Self::Closed { .. }
             | Self::LoginTimeout { .. }
             | Self::Unreachable { .. }
+            | Self::NoDatabase { .. }
             | Self::RepeatedRequest
             | Self::Handshake { .. }
             | Self::Secrets { .. }

@@ -6,6 +6,7 @@ use super::{
     cancel,
     error::NetError,
     leg::{Inbound, Outbound, Passing},
+    servers::Server,
     stream::Stream,
     worker::{Lent, Tools, Worker},
 };
@@ -59,6 +60,8 @@ pub struct Ends {
 #[derive(Debug)]
 pub struct Relay {
     pub(super) worker: Rc<Worker>,
+    /// The server that it is on.
+    pub(super) at: Arc<Server>,
     pub(super) record: Arc<SessionRecord>,
     pub(super) labels: Arc<Labels>,
     pub(super) session: Session,
@@ -103,7 +106,7 @@ pub(super) enum Step {
 impl Relay {
     /// A session that has logged in.
     pub fn new(
-        worker: Rc<Worker>,
+        (worker, at): (Rc<Worker>, Arc<Server>),
         record: Arc<SessionRecord>,
         settings: SessionSettings,
         ends: Ends,
@@ -112,7 +115,7 @@ impl Relay {
         let mut session = Session::new(settings, shown);
         let words = worker.words(gate);
         let who = &record.identity;
-        session.set_loopholes(&worker.shared.server.loopholes(&who.database));
+        session.set_loopholes(&at.known.loopholes(&who.database));
         let labels = worker.shared.labels.labels(&who.database, &who.user, &record.application());
         let writer = Writer::new(who, &record.application());
         session.set_writer(worker.shared.writers.id(writer));
@@ -142,6 +145,7 @@ impl Relay {
             unanswered: 0,
             reported: None,
             worker,
+            at,
         };
         relay.look_anew();
         relay
@@ -228,7 +232,7 @@ impl Relay {
             self.retries |= std::mem::take(&mut self.holds);
         }
         if self.record.take_request_to_ask() {
-            self.session.ask(&self.worker.shared.server.ask().sql, &mut tools.output)?;
+            self.session.ask(&self.at.known.ask().sql, &mut tools.output)?;
             self.emit(cx, tools);
         }
         let is_free = self.session.is_settled() && self.session.status() == TransactionStatus::Idle;
@@ -325,10 +329,11 @@ impl Relay {
     fn cancel(&mut self) {
         if let (false, Some(key)) = (self.was_cancelled, self.record.identity.cancel_key.clone()) {
             self.was_cancelled = true;
-            let (upstream, place) =
-                (Arc::clone(&self.worker.shared.upstream), self.record.identity.place.clone());
+            let (at, place) = (Arc::clone(&self.at), self.record.identity.place.clone());
             // The task owns all it needs and ends within the connect time limit.
-            drop(tokio::task::spawn_local(async move { drop(cancel::send(&upstream, &place, &key).await) }));
+            drop(tokio::task::spawn_local(
+                async move { drop(cancel::send(&at.upstream, &place, &key).await) },
+            ));
         }
     }
 

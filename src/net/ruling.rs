@@ -21,7 +21,7 @@ impl Relay {
     pub(super) fn look_anew(&mut self) {
         self.look_at_ruling();
         self.words = self.worker.words(self.gate);
-        self.session.set_loopholes(&self.worker.shared.server.loopholes(&self.record.identity.database));
+        self.session.set_loopholes(&self.at.known.loopholes(&self.record.identity.database));
     }
 
     /// Looks anew at what the gate is to this session. Who is spared is shown an open one, so that all that a thaw
@@ -61,12 +61,16 @@ impl Relay {
             // A stage may open for everybody.
             return counters.add_spared_errors(tally.errors);
         }
+        if tally.exempt > 0 {
+            self.at.known.note_exempt(tally.exempt);
+        }
         if !self.ruling.is_free() {
             return;
         }
         let [_, _, _, writes @ ..] = tally.statements;
         let sum = |counts: &[u32]| counts.iter().fold(0_u32, |sum, n| sum.saturating_add(*n));
         let statements = sum(&tally.statements);
+        self.at.known.note_exempt(statements);
         if let Ruling::Excepted(usage) = &self.ruling {
             counters.add_spared(statements, true);
             usage.count_statements(u64::from(statements), u64::from(sum(&writes)));

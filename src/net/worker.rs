@@ -1,10 +1,10 @@
 //! What the sessions of one thread share: a buffer to read into, the classifier's cache, counters, and the
 //! operator's words ready to be sent. Lent for the length of one poll; a session keeps nothing of it.
 
-use super::{ended::Keeper, upstream::Upstream};
+use super::{ended::Keeper, servers::Servers};
 use crate::{
     config::Config,
-    fleet::{PidLog, ServerKnowledge, Switch},
+    fleet::{PidLog, Switch},
     freeze::Gate,
     observe::{LabelBook, Watch, WorkerCounters, Writers},
     session::{Output, Words},
@@ -33,15 +33,13 @@ pub struct Shared {
     pub labels: Arc<LabelBook>,
     /// Who writes.
     pub writers: Arc<Writers>,
-    /// The server.
-    pub upstream: Arc<Upstream>,
+    /// The servers.
+    pub servers: Arc<Servers>,
     /// Whose authentication ends here.
     pub keeper: Arc<Keeper>,
     /// TLS to clients; none: they are spoken to in plain text.
     pub doorway: Option<Arc<Doorway>>,
-    /// What is known of it.
-    pub server: Arc<ServerKnowledge>,
-    /// Its sessions of ours, on disk.
+    /// Their sessions of ours, on disk.
     pub pids: Arc<PidLog>,
 }
 

@@ -44,8 +44,8 @@ pub struct Facts {
     pub leftovers: u64,
     /// What had not ended when the drain time was over.
     pub stragglers: u64,
-    /// Whether the server could be reached when it was last tried; none: not yet.
-    pub upstream_up: Option<bool>,
+    /// Of each server, by its name, whether it could be reached when it was last tried; none: not yet.
+    pub upstreams_up: Vec<(String, Option<bool>)>,
     /// Whether the state is on a disk that survives a restart of the machine.
     pub state_durable: bool,
     /// Events that those who watch had no room for.
@@ -187,7 +187,12 @@ pub fn render(facts: &Facts) -> Result<String, prometheus::Error> {
     page.gauge(UNPROVEN, Some(float(facts.unproven)))?;
     page.gauge(LEFTOVERS, Some(float(facts.leftovers)))?;
     page.gauge(STRAGGLERS, Some(float(facts.stragglers)))?;
-    page.gauge(UPSTREAM, facts.upstream_up.map(|up| f64::from(u8::from(up))))?;
+    let upstreams = page.gauges(UPSTREAM, &["upstream"])?;
+    for (name, is_up) in &facts.upstreams_up {
+        if let Some(is_up) = is_up {
+            upstreams.with_label_values(&[name]).set(f64::from(u8::from(*is_up)));
+        }
+    }
     page.gauge(DURABLE, Some(f64::from(u8::from(facts.state_durable))))?;
     page.counters(LOST, &[])?.with_label_values::<&str>(&[]).inc_by(facts.events_lost);
     let logins = page.counters(LOGINS, &["outcome"])?;
@@ -277,7 +282,7 @@ mod tests {
             unproven: 0,
             leftovers: 0,
             stragglers: 0,
-            upstream_up: Some(true),
+            upstreams_up: vec![("main".into(), Some(true))],
             state_durable: true,
             events_lost: 0,
             logins: 0,

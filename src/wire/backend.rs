@@ -27,6 +27,8 @@ impl SqlState {
     pub const QUERY_CANCELED: Self = Self(*b"57014");
     /// `57P01`: ended by the administrator.
     pub const ADMIN_SHUTDOWN: Self = Self(*b"57P01");
+    /// `3D000`: there is no such database.
+    pub const INVALID_CATALOG_NAME: Self = Self(*b"3D000");
     /// `57P03`: no new connections now.
     pub const CANNOT_CONNECT_NOW: Self = Self(*b"57P03");
     /// `53300`: too many connections.

@@ -164,7 +164,7 @@ fn a_server_that_is_away_is_named_and_the_proxy_stays_up() {
     assert!(error.field(b'D').contains(": test."), "{error:?}");
     assert!(proxy.http("GET /readyz").0.contains("200"));
     crate::support::eventually("it is seen", || {
-        (proxy.metric("frostgate_upstream_up") == Some(0.0)).then_some(())
+        (proxy.metric("frostgate_upstream_up{upstream=\"main\"}") == Some(0.0)).then_some(())
     });
 }
 

@@ -27,6 +27,7 @@ mod relay;
 mod spanning;
 mod support;
 mod tls;
+mod upstreams;
 mod verbs;
 mod wal;
 mod window;

@@ -4,9 +4,9 @@ use std::{
     fs,
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -16,6 +16,29 @@ pub(crate) struct Postgres {
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
     bin: PathBuf,
+    apart: Option<Apart>,
+}
+
+/// A server that numbers its processes by itself, as one on another machine does.
+struct Apart {
+    /// `unshare` with what it needs here; what follows runs apart, and ends with it.
+    way: Vec<&'static str>,
+    process: Mutex<Option<Child>>,
+}
+
+impl Apart {
+    fn find() -> Option<Self> {
+        let namespace = ["unshare", "--pid", "--fork", "--kill-child"];
+        for user in [&[][..], &["--user"]] {
+            let way = [&namespace[..], user].concat();
+            let tried = Command::new(way[0]).args(&way[1..]).arg("true").stderr(Stdio::null()).status();
+            if tried.is_ok_and(|status| status.success()) {
+                return Some(Self { way, process: Mutex::default() });
+            }
+        }
+        println!("SKIPPED: a server with process ids of its own needs unshare(1) and the right to use it");
+        None
+    }
 }
 
 static SHARED: OnceLock<Postgres> = OnceLock::new();
@@ -36,12 +59,21 @@ impl Postgres {
         Self::start_on(free_port())
     }
 
+    /// One of its own that numbers its processes by itself; none where the machine does not allow that.
+    pub(crate) fn start_apart() -> Option<Self> {
+        Some(Self::make(free_port(), Some(Apart::find()?)))
+    }
+
     /// On that port, where another one may have been.
     pub(crate) fn start_on(port: u16) -> Self {
+        Self::make(port, None)
+    }
+
+    fn make(port: u16, apart: Option<Apart>) -> Self {
         let folder = tempfile::Builder::new().prefix("frostgate-test-").tempdir().unwrap();
         // The server's user must reach its data.
         allow_all(folder.path());
-        let server = Self { port, folder, bin: bin() };
+        let server = Self { port, folder, bin: bin(), apart };
         let data = server.data();
         fs::create_dir(&data).unwrap();
         if is_root() {
@@ -77,6 +109,9 @@ impl Postgres {
     }
 
     pub(crate) fn up(&self) {
+        if let Some(apart) = &self.apart {
+            return self.up_apart(apart);
+        }
         let log = self.data().join("log");
         let mut command = self.as_server_user("pg_ctl");
         command.arg("-D").arg(self.data()).args(["-w", "-s", "-l"]).arg(log).arg("start");
@@ -85,7 +120,31 @@ impl Postgres {
         assert!(command.status().unwrap().success(), "the server does not start");
     }
 
+    fn up_apart(&self, apart: &Apart) {
+        let server = self.as_server_user("postgres");
+        // The first process of its own numbers waits for the server: it would be sent what is meant for nobody.
+        let mut command = Command::new(apart.way[0]);
+        command.args(&apart.way[1..]).args(["sh", "-c", "\"$@\" & wait", "sh"]).arg(server.get_program());
+        command.args(server.get_args()).arg("-D").arg(self.data()).current_dir("/");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        *apart.process.lock().unwrap() = Some(command.spawn().unwrap());
+        let is_ready = ["-q", "-h", "127.0.0.1", "-p", &self.port.to_string()];
+        super::eventually("the server is up", || {
+            self.as_server_user("pg_isready").args(is_ready).status().unwrap().success().then_some(())
+        });
+    }
+
+    fn down_apart(apart: &Apart) {
+        if let Some(mut process) = apart.process.lock().unwrap().take() {
+            process.kill().unwrap();
+            process.wait().unwrap();
+        }
+    }
+
     pub(crate) fn down(&self) {
+        if let Some(apart) = &self.apart {
+            return Self::down_apart(apart);
+        }
         let mut command = self.as_server_user("pg_ctl");
         command.arg("-D").arg(self.data()).args(["-w", "-s", "-m", "immediate", "stop"]);
         check(&command.output().unwrap());
@@ -160,10 +219,12 @@ impl Postgres {
     /// Nothing of Rust's is run when a test binary ends: a shell waits for that and cleans up.
     pub(crate) fn stop_with_this_process(&self) {
         let script = "while kill -0 \"$1\" 2>/dev/null; do sleep 0.5; done; \
-                      kill -QUIT \"$(head -n 1 \"$2/data/postmaster.pid\")\"; sleep 1; rm -rf \"$2\"";
+                      kill -QUIT \"${3:-$(head -n 1 \"$2/data/postmaster.pid\")}\"; sleep 1; rm -rf \"$2\"";
+        let apart = self.apart.as_ref().and_then(|apart| Some(apart.process.lock().unwrap().as_ref()?.id()));
         let watcher = Command::new("sh")
             .args(["-c", script, "sh", &std::process::id().to_string()])
             .arg(self.folder.path())
+            .args(apart.map(|id| id.to_string()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -175,6 +236,9 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
+        if let Some(apart) = &self.apart {
+            return Self::down_apart(apart);
+        }
         let mut command = self.as_server_user("pg_ctl");
         command.arg("-D").arg(self.data()).args(["-w", "-s", "-m", "immediate", "stop"]);
         // It may have been stopped by the test.

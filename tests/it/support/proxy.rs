@@ -63,11 +63,22 @@ impl Proxy {
     }
 
     /// By a command that takes the program's arguments.
-    pub(crate) fn started_by(mut command: Command, folder: TempDir, upstream: &str, more: &[&str]) -> Self {
+    pub(crate) fn started_by(command: Command, folder: TempDir, upstream: &str, more: &[&str]) -> Self {
+        Self::start(command, folder, &[&["--upstream", upstream], more].concat())
+    }
+
+    /// With a file, in a folder that may hold a state already.
+    pub(crate) fn configured(folder: TempDir, file: &str) -> Self {
+        let path = folder.path().join("frostgate.toml");
+        fs::write(&path, file).unwrap();
+        Self::start(Command::new(binary()), folder, &["--config", path.to_str().unwrap()])
+    }
+
+    fn start(mut command: Command, folder: TempDir, more: &[&str]) -> Self {
         let maintenance = folder.path().join(".s.PGSQL.1");
         let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
         let mut child = command
-            .args(["serve", "--upstream", upstream, "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .arg("--maintenance-listen")
             .arg(&maintenance)
             .arg("--state-dir")

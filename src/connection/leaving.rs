@@ -1,0 +1,35 @@
+//! The end of a session: what is left of it on its server, and what that tells of the server.
+
+use crate::{
+    control::with_sources,
+    fleet::SessionRecord,
+    net::{Ending, NetError, Server, Worker, farewell},
+};
+use std::{rc::Rc, sync::Arc};
+
+/// What is left on the server when the relay is over.
+pub(super) async fn take_leave(
+    worker: Rc<Worker>,
+    at: Arc<Server>,
+    record: Arc<SessionRecord>,
+    (result, ending): (Result<(), NetError>, Ending),
+) {
+    let id = record.identity.id;
+    match result {
+        Ok(()) => tracing::info!(session = id, "session ends"),
+        Err(error) => tracing::warn!(session = id, problem = %with_sources(&error), "session ends"),
+    }
+    let shared = &worker.shared;
+    if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {
+        // It may be this session alone that was ended; or the server, and what comes back is another one.
+        at.known.forget();
+    }
+    if let Ending::ServerLeft(server) = ending {
+        farewell(server, &at.upstream, &record).await;
+    }
+    if let Some(key) = &record.identity.cancel_key {
+        shared.pids.leave(&at.name, key.process_id);
+    }
+    shared.switch.roster().leave(id);
+    shared.switch.stir();
+}
