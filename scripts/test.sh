@@ -23,6 +23,7 @@ if command -v chromium >/dev/null 2>&1; then FROSTGATE_TEST_TOOLS+=' chromium'; 
 step 'formatting and lints' scripts/lint.sh
 # The alert rules are among these: tests/prometheus.rs runs promtool.
 step 'tests' cargo test --locked
+step 'the oldest and the newest PostgreSQL' scripts/matrix.sh short
 step 'documentation' document
 step 'fuzz targets build' scripts/fuzz.sh build
 step 'demo' cargo run --locked --quiet -- demo
