@@ -4,7 +4,7 @@ use super::{
     RANDOM,
     error::AuthError,
     md5,
-    scram::{Keys, are_same, decode, encode, iterations, server_signature},
+    scram::{Derivation, Keys, are_same, decode, encode, iterations, server_signature},
     secret::Credential,
 };
 use crate::wire::{
@@ -26,9 +26,29 @@ pub struct Answering {
 #[derive(Debug)]
 enum Stands {
     Begins,
-    Offered { header: Vec<u8> },
-    Proved { signature: [u8; 32] },
+    Offered {
+        header: Vec<u8>,
+    },
+    /// The server's first words are there, and the keys are being made.
+    Derived {
+        header: Vec<u8>,
+        server_first: String,
+    },
+    Proved {
+        signature: [u8; 32],
+    },
     Ends,
+}
+
+/// What comes of a server's question.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It wants none.
+    None,
+    /// This.
+    Say(Vec<u8>),
+    /// Keys are needed, which [`Answering::derived`] takes. It is to be run elsewhere.
+    Derive(Derivation),
 }
 
 impl Answering {
@@ -46,14 +66,16 @@ impl Answering {
     ///
     /// # Errors
     /// There is no answer, or the server does not know the secret either.
-    pub fn hear(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, AuthError> {
-        let Some((code, data)) = sasl::request_code(body) else { return Ok(None) };
+    pub fn hear(&mut self, body: &[u8]) -> Result<Answer, AuthError> {
+        let Some((code, data)) = sasl::request_code(body) else { return Ok(Answer::None) };
         match (code, &self.stands) {
-            (sasl::OK, Stands::Begins | Stands::Ends) => Ok(None),
+            (sasl::OK, Stands::Begins | Stands::Ends) => Ok(Answer::None),
             // A server that lets in whoever began SCRAM has proved nothing.
-            (sasl::OK, Stands::Offered { .. } | Stands::Proved { .. }) => Err(self.unproven()),
+            (sasl::OK, Stands::Offered { .. } | Stands::Derived { .. } | Stands::Proved { .. }) => {
+                Err(self.unproven())
+            }
             (sasl::CLEARTEXT, _) => match &self.credential {
-                Credential::Password(password) => Ok(Some(password_message(&[password, b"\0"]))),
+                Credential::Password(password) => Ok(Answer::Say(password_message(&[password, b"\0"]))),
                 Credential::None | Credential::Md5(_) | Credential::Keys(_) => {
                     Err(self.no_answer("a password"))
                 }
@@ -64,12 +86,12 @@ impl Answering {
                     Credential::Md5(hash) => hash.clone(),
                     Credential::None | Credential::Keys(_) => return Err(self.no_answer("an md5 hash")),
                 };
-                Ok(Some(password_message(&[md5::answer(&stored, data).as_bytes(), b"\0"])))
+                Ok(Answer::Say(password_message(&[md5::answer(&stored, data).as_bytes(), b"\0"])))
             }
             (sasl::SASL, _) => self.first(body),
             (sasl::CONTINUE, Stands::Offered { header }) => {
                 let header = header.clone();
-                self.proof(&header, data).map(Some)
+                self.server_first(header, data)
             }
             (sasl::FINAL, Stands::Proved { signature }) => {
                 let text = std::str::from_utf8(data).ok().and_then(|text| text.strip_prefix("v="));
@@ -78,7 +100,7 @@ impl Answering {
                     return Err(self.unproven());
                 }
                 self.stands = Stands::Ends;
-                Ok(None)
+                Ok(Answer::None)
             }
             _ => Err(self.no_answer("something that is not supported (GSSAPI, SSPI or a later method)")),
         }
@@ -92,7 +114,20 @@ impl Answering {
         AuthError::NoAnswer { user: self.user.clone(), asked, secret: self.credential.kind() }
     }
 
-    fn first(&mut self, body: &[u8]) -> Result<Option<Vec<u8>>, AuthError> {
+    /// The keys that were to be derived; the answer.
+    ///
+    /// # Errors
+    /// None were.
+    pub fn derived(&mut self, keys: &Keys) -> Result<Vec<u8>, AuthError> {
+        match std::mem::replace(&mut self.stands, Stands::Begins) {
+            Stands::Derived { header, server_first } => self.proof(&header, &server_first, keys),
+            Stands::Begins | Stands::Offered { .. } | Stands::Proved { .. } | Stands::Ends => {
+                Err(AuthError::Malformed { problem: "keys without a question" })
+            }
+        }
+    }
+
+    fn first(&mut self, body: &[u8]) -> Result<Answer, AuthError> {
         if !matches!(self.credential, Credential::Password(_) | Credential::Keys(_)) {
             return Err(self.no_answer("SCRAM"));
         }
@@ -108,30 +143,36 @@ impl Answering {
         let words = [gs2, b"n=,r=", self.nonce.as_bytes()].concat();
         let length = u32::try_from(words.len()).unwrap_or(0).to_be_bytes();
         self.stands = Stands::Offered { header };
-        Ok(Some(password_message(&[mechanism, b"\0", &length, &words])))
+        Ok(Answer::Say(password_message(&[mechanism, b"\0", &length, &words])))
     }
 
-    fn proof(&mut self, header: &[u8], data: &[u8]) -> Result<Vec<u8>, AuthError> {
+    fn server_first(&mut self, header: Vec<u8>, data: &[u8]) -> Result<Answer, AuthError> {
         let wrong = |problem| AuthError::Malformed { problem };
         let server_first = std::str::from_utf8(data).map_err(|_utf8| wrong("the server's is not UTF-8"))?;
-        let field = |name: &str| {
-            server_first
-                .split(',')
-                .find_map(|word| word.strip_prefix(name))
-                .ok_or(wrong("the server's lacks a field"))
-        };
-        let (nonce, salt, count) = (field("r=")?, field("s=")?, field("i=")?);
+        let (nonce, salt, count) =
+            (field(server_first, "r=")?, field(server_first, "s=")?, field(server_first, "i=")?);
         if !nonce.starts_with(&self.nonce) || nonce.len() == self.nonce.len() {
             return Err(wrong("the server's nonce is not ours"));
         }
         let salt = decode(salt).ok_or(wrong("the server's salt is not base64"))?;
         let count = iterations(count).ok_or(wrong("the server's number of iterations"))?;
-        let keys = match &self.credential {
-            Credential::Password(password) => Keys::of(password, &salt, count),
-            Credential::Keys(keys) if keys.salt == salt && keys.iterations == count => keys.clone(),
-            Credential::Keys(_) => return Err(AuthError::NotTheServersVerifier { user: self.user.clone() }),
-            Credential::None | Credential::Md5(_) => return Err(self.no_answer("SCRAM")),
-        };
+        match &self.credential {
+            Credential::Password(password) => {
+                let derivation = Derivation::new(password, &salt, count);
+                self.stands = Stands::Derived { header, server_first: server_first.to_owned() };
+                Ok(Answer::Derive(derivation))
+            }
+            Credential::Keys(keys) if keys.salt == salt && keys.iterations == count => {
+                let keys = keys.clone();
+                self.proof(&header, server_first, &keys).map(Answer::Say)
+            }
+            Credential::Keys(_) => Err(AuthError::NotTheServersVerifier { user: self.user.clone() }),
+            Credential::None | Credential::Md5(_) => Err(self.no_answer("SCRAM")),
+        }
+    }
+
+    fn proof(&mut self, header: &[u8], server_first: &str, keys: &Keys) -> Result<Vec<u8>, AuthError> {
+        let nonce = field(server_first, "r=")?;
         let without_proof = format!("c={},r={nonce}", encode(header));
         let auth_message = format!("n=,r={},{server_first},{without_proof}", self.nonce);
         let proof = encode(&keys.proof(auth_message.as_bytes()));
@@ -141,11 +182,17 @@ impl Answering {
     }
 }
 
+/// A field of the server's first words.
+fn field<'a>(server_first: &'a str, name: &str) -> Result<&'a str, AuthError> {
+    let found = server_first.split(',').find_map(|word| word.strip_prefix(name));
+    found.ok_or(AuthError::Malformed { problem: "the server's lacks a field" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        auth::{Asked, Asking, Client, Secret, Verifier},
+        auth::{Asked, Asking, Client, SALT_KEY, Secret, Verifier},
         config::AuthMethod,
     };
 
@@ -156,20 +203,59 @@ mod tests {
         method: AuthMethod,
         end_point: Option<Vec<u8>>,
     ) -> Result<Credential, AuthError> {
-        let client = Client { user: "ann".into(), method, end_point, certificate_name: None };
-        let (mut asking, mut asked) = Asking::begin(client, secret, [5; RANDOM])?;
+        let (mut asking, mut asked) = Asking::begin(client(method, end_point), secret, [5; RANDOM])?;
         loop {
             let (says, credential) = match asked {
                 Asked::More(says) => (says, None),
+                Asked::Derive(derivation) => {
+                    asked = asking.derived(derivation.run())?;
+                    continue;
+                }
                 Asked::Proven(says, credential) => (says, Some(credential)),
             };
-            let answer = if says.is_empty() { None } else { answering.hear(&says[5..])? };
+            let answer = if says.is_empty() { Answer::None } else { answering.hear(&says[5..])? };
             if let Some(credential) = credential {
-                assert_eq!(answering.hear(&[0; 4])?, None, "AuthenticationOk");
+                assert_eq!(answering.hear(&[0; 4])?, Answer::None, "AuthenticationOk");
                 return Ok(credential);
             }
-            asked = asking.hear(&answer.unwrap()[5..])?;
+            let answer = match answer {
+                Answer::Say(answer) => answer,
+                Answer::Derive(derivation) => answering.derived(&derivation.run())?,
+                Answer::None => panic!("it answers every question"),
+            };
+            asked = asking.hear(&answer[5..])?;
         }
+    }
+
+    fn client(method: AuthMethod, end_point: Option<Vec<u8>>) -> Client {
+        Client { user: "ann".into(), method, end_point, certificate_name: None, salt_key: [3; SALT_KEY] }
+    }
+
+    #[test]
+    fn a_salt_is_the_same_each_time_and_does_not_tell_who_has_a_password() {
+        let first_words = |secret: Option<Secret>| {
+            let (mut asking, _) =
+                Asking::begin(client(AuthMethod::Scram, None), secret, [5; RANDOM]).unwrap();
+            match asking.hear(b"SCRAM-SHA-256\0\0\0\0\x0bn,,n=,r=abc").unwrap() {
+                Asked::More(says) => says,
+                Asked::Derive(derivation) => match asking.derived(derivation.run()).unwrap() {
+                    Asked::More(says) => says,
+                    other @ (Asked::Derive(_) | Asked::Proven(..)) => panic!("{other:?}"),
+                },
+                Asked::Proven(..) => panic!("nothing was proved"),
+            }
+        };
+        let password = || Some(Secret::Password(b"pw".to_vec()));
+        assert_eq!(first_words(password()), first_words(password()));
+        assert_eq!(first_words(password()), first_words(None));
+    }
+
+    #[test]
+    fn keys_that_nobody_asked_for_are_not_taken() {
+        let keys = || Derivation::new(b"pw", &[7; 16], 1).run();
+        let (mut asking, _) = Asking::begin(client(AuthMethod::Scram, None), None, [5; RANDOM]).unwrap();
+        assert!(matches!(asking.derived(keys()), Err(AuthError::Malformed { .. })));
+        assert!(matches!(answering("pw", None).derived(&keys()), Err(AuthError::Malformed { .. })));
     }
 
     fn answering(password: &str, end_point: Option<Vec<u8>>) -> Answering {
@@ -178,7 +264,7 @@ mod tests {
 
     #[test]
     fn both_sides_understand_each_other_in_every_method() {
-        let verifier = Secret::Scram(Verifier::of(b"pw", &[7; 16]));
+        let verifier = Secret::Scram(Verifier::of_password(b"pw", &[7; 16]));
         let hash = Secret::Md5(md5::stored(b"ann", b"pw"));
         let plain = Secret::Password(b"pw".to_vec());
         for (secret, method) in [
@@ -206,12 +292,12 @@ mod tests {
 
     #[test]
     fn the_keys_in_a_proof_log_in_to_a_server_with_the_same_verifier_and_to_no_other() {
-        let verifier = || Some(Secret::Scram(Verifier::of(b"pw", &[7; 16])));
+        let verifier = || Some(Secret::Scram(Verifier::of_password(b"pw", &[7; 16])));
         let end_point = || Some(vec![1; 32]);
         let keys = talk(verifier(), answering("pw", end_point()), AuthMethod::Scram, end_point()).unwrap();
         let to_server = || Answering::new("ann".into(), keys.clone(), end_point(), [9; RANDOM]);
         assert!(talk(verifier(), to_server(), AuthMethod::Scram, end_point()).is_ok());
-        let other = Some(Secret::Scram(Verifier::of(b"pw", &[8; 16])));
+        let other = Some(Secret::Scram(Verifier::of_password(b"pw", &[8; 16])));
         let refused = talk(other, to_server(), AuthMethod::Scram, end_point()).unwrap_err();
         assert_eq!(refused, AuthError::NotTheServersVerifier { user: "ann".into() });
         let refused = talk(verifier(), to_server(), AuthMethod::Password, None).unwrap_err();
@@ -223,13 +309,8 @@ mod tests {
         let secret = || Some(Secret::Password(b"pw".to_vec()));
         let other = talk(secret(), answering("pw", Some(vec![2; 32])), AuthMethod::Scram, Some(vec![1; 32]));
         assert_eq!(other.unwrap_err(), AuthError::Binding);
-        let client = Client {
-            user: "ann".into(),
-            method: AuthMethod::Scram,
-            end_point: Some(vec![1; 32]),
-            certificate_name: None,
-        };
-        let (mut asking, _) = Asking::begin(client, secret(), [5; RANDOM]).unwrap();
+        let bound = client(AuthMethod::Scram, Some(vec![1; 32]));
+        let (mut asking, _) = Asking::begin(bound, secret(), [5; RANDOM]).unwrap();
         let body = b"SCRAM-SHA-256\0\0\0\0\x0by,,n=,r=abc";
         assert_eq!(asking.hear(body).unwrap_err(), AuthError::Downgrade);
     }
@@ -251,13 +332,7 @@ mod tests {
             b"X\0\0\0\0\0",
             &[0xff; 40],
         ] {
-            let client = Client {
-                user: "a".into(),
-                method: AuthMethod::Scram,
-                end_point: None,
-                certificate_name: None,
-            };
-            let (mut asking, _) = Asking::begin(client, None, [5; RANDOM]).unwrap();
+            let (mut asking, _) = Asking::begin(client(AuthMethod::Scram, None), None, [5; RANDOM]).unwrap();
             assert!(asking.hear(body).is_err(), "{body:?}");
         }
     }

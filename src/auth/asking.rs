@@ -6,7 +6,7 @@ use super::{
     error::AuthError,
     md5,
     method::Client,
-    scram::{Keys, Verifier, decode, encode, hmac, server_signature},
+    scram::{Derivation, ITERATIONS, Keys, Verifier, decode, encode, hmac, server_signature},
     secret::{Credential, Secret},
 };
 use crate::{
@@ -28,9 +28,25 @@ pub struct Asking {
 #[derive(Debug)]
 enum Stands {
     Password,
-    Md5 { salt: [u8; 4] },
+    Md5 {
+        salt: [u8; 4],
+    },
+    /// The password that came in plain text is looked at.
+    PasswordDerived {
+        password: Vec<u8>,
+    },
     ScramFirst,
+    /// Its first words are there, and the verifier is being made.
+    ScramDerived(Box<First>),
     ScramFinal(Box<Exchange>),
+}
+
+/// The client's first words.
+#[derive(Debug)]
+struct First {
+    binding: String,
+    nonce: String,
+    bare: String,
 }
 
 /// A SCRAM exchange between its first and its last words.
@@ -50,6 +66,8 @@ struct Exchange {
 pub enum Asked {
     /// It is to be asked on.
     More(Vec<u8>),
+    /// Keys are needed, which [`Asking::derived`] takes. It is to be run elsewhere.
+    Derive(Derivation),
     /// It is who it says. What it is still to be told, and what the server can be answered with.
     Proven(Vec<u8>, Credential),
 }
@@ -101,6 +119,10 @@ impl Asking {
     pub fn hear(&mut self, body: &[u8]) -> Result<Asked, AuthError> {
         match &self.stands {
             Stands::Password => self.password(body),
+            // Nothing was asked for yet.
+            Stands::PasswordDerived { .. } | Stands::ScramDerived(_) => {
+                Err(AuthError::Malformed { problem: "an answer without a question" })
+            }
             Stands::Md5 { salt } => self.md5(*salt, body),
             Stands::ScramFirst => self.scram_first(body),
             Stands::ScramFinal(exchange) => {
@@ -119,13 +141,41 @@ impl Asking {
         AuthError::Failed { user: self.client.user.clone() }
     }
 
-    fn password(&self, body: &[u8]) -> Result<Asked, AuthError> {
-        let password = body.strip_suffix(b"\0").unwrap_or(body);
-        let is_right = self.secret.as_ref().is_some_and(|secret| secret.is(&self.client.user, password));
+    /// The keys that were to be derived.
+    ///
+    /// # Errors
+    /// It has not proved who it is.
+    pub fn derived(&mut self, keys: Keys) -> Result<Asked, AuthError> {
+        match std::mem::replace(&mut self.stands, Stands::ScramFirst) {
+            Stands::PasswordDerived { password } => {
+                let is_right = self.secret.as_ref().is_some_and(|secret| secret.has(&keys));
+                self.proven_by(password, is_right)
+            }
+            Stands::ScramDerived(first) => Ok(self.ask_for_proof(*first, Verifier::of(keys), true)),
+            Stands::Password | Stands::Md5 { .. } | Stands::ScramFirst | Stands::ScramFinal(_) => {
+                Err(AuthError::Malformed { problem: "keys without a question" })
+            }
+        }
+    }
+
+    fn password(&mut self, body: &[u8]) -> Result<Asked, AuthError> {
+        let password = body.strip_suffix(b"\0").unwrap_or(body).to_vec();
+        let is_right = self.secret.as_ref().map(|secret| secret.is(&self.client.user, &password));
+        match is_right {
+            Some(Err(derivation)) if !password.is_empty() => {
+                self.stands = Stands::PasswordDerived { password };
+                Ok(Asked::Derive(derivation))
+            }
+            Some(Ok(is_right)) => self.proven_by(password, is_right),
+            Some(Err(_)) | None => Err(self.failed()),
+        }
+    }
+
+    fn proven_by(&self, password: Vec<u8>, is_right: bool) -> Result<Asked, AuthError> {
         if !is_right || password.is_empty() {
             return Err(self.failed());
         }
-        Ok(Asked::Proven(Vec::new(), Credential::Password(password.into())))
+        Ok(Asked::Proven(Vec::new(), Credential::Password(password)))
     }
 
     fn md5(&self, salt: [u8; 4], body: &[u8]) -> Result<Asked, AuthError> {
@@ -165,37 +215,43 @@ impl Asking {
         if first_bare.starts_with("m=") {
             return Err(wrong("mandatory extensions are not supported"));
         }
-        let (verifier, is_known) = self.verifier();
-        let (nonce, salt) = (format!("{theirs}{}", encode(&self.random)), encode(&verifier.salt));
+        let nonce = format!("{theirs}{}", encode(&self.random));
+        let first = First { binding: encode(&binding), nonce, bare: first_bare.to_owned() };
+        match &self.secret {
+            Some(Secret::Scram(verifier)) => {
+                let verifier = verifier.clone();
+                Ok(self.ask_for_proof(first, verifier, true))
+            }
+            Some(Secret::Password(password)) => {
+                let derivation = Derivation::new(password, &self.salt(), ITERATIONS);
+                self.stands = Stands::ScramDerived(Box::new(first));
+                Ok(Asked::Derive(derivation))
+            }
+            Some(Secret::Md5(_)) | None => {
+                let (salt, no_key) = (self.salt(), [0; 32]);
+                let verifier =
+                    Verifier { iterations: ITERATIONS, salt, stored_key: no_key, server_key: no_key };
+                Ok(self.ask_for_proof(first, verifier, false))
+            }
+        }
+    }
+
+    /// The salt of a password of ours, and of who has none: the same each time, and nobody can tell which of the two it
+    /// is. Source: `mock_scram_secret`.
+    fn salt(&self) -> Vec<u8> {
+        let salt = hmac(&self.client.salt_key, &[self.client.user.as_bytes()]);
+        salt.get(..16).unwrap_or_default().to_vec()
+    }
+
+    fn ask_for_proof(&mut self, first: First, verifier: Verifier, is_known: bool) -> Asked {
+        let First { binding, nonce, bare: first_bare } = first;
+        let salt = encode(&verifier.salt);
         let server_first = format!("r={nonce},s={salt},i={}", verifier.iterations);
         let mut out = Vec::new();
         sasl::request(&mut out, sasl::CONTINUE, server_first.as_bytes());
-        self.stands = Stands::ScramFinal(Box::new(Exchange {
-            verifier,
-            is_known,
-            binding: encode(&binding),
-            nonce,
-            first_bare: first_bare.to_owned(),
-            server_first,
-        }));
-        Ok(Asked::More(out))
-    }
-
-    /// The verifier to ask by, and whether it can be satisfied. Who has none is asked with a salt that is the same
-    /// each time. Source: `mock_scram_secret`.
-    fn verifier(&self) -> (Verifier, bool) {
-        match &self.secret {
-            Some(Secret::Scram(verifier)) => (verifier.clone(), true),
-            Some(Secret::Password(password)) => {
-                (Verifier::of(password, self.random.get(..16).unwrap_or_default()), true)
-            }
-            Some(Secret::Md5(_)) | None => {
-                let salt = hmac(b"no such secret", &[self.client.user.as_bytes()]);
-                let salt = salt.get(..16).unwrap_or_default().to_vec();
-                let iterations = super::scram::ITERATIONS;
-                (Verifier { iterations, salt, stored_key: [0; 32], server_key: [0; 32] }, false)
-            }
-        }
+        let exchange = Exchange { verifier, is_known, binding, nonce, first_bare, server_first };
+        self.stands = Stands::ScramFinal(Box::new(exchange));
+        Asked::More(out)
     }
 }
 

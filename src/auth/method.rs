@@ -1,5 +1,6 @@
 //! Who a client is, as far as its login can tell.
 
+use super::SALT_KEY;
 use crate::config::AuthMethod;
 
 /// What is known of a client before it has proved anything.
@@ -13,4 +14,6 @@ pub struct Client {
     pub end_point: Option<Vec<u8>>,
     /// The name in its own certificate, which somebody who is trusted vouches for.
     pub certificate_name: Option<String>,
+    /// What the salts of passwords are made from, and of users who have none: nobody else knows it.
+    pub salt_key: [u8; SALT_KEY],
 }

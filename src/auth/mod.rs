@@ -12,12 +12,14 @@ mod method;
 mod scram;
 mod secret;
 
-pub use answering::Answering;
+pub use answering::{Answer, Answering};
 pub use asking::{Asked, Asking};
 pub use error::AuthError;
 pub use method::Client;
-pub use scram::{Keys, Verifier};
+pub use scram::{Derivation, Keys, Verifier};
 pub use secret::{Credential, Secret, Secrets};
 
 /// Random bytes that one login takes.
 pub const RANDOM: usize = 34;
+/// Random bytes that salts are made from, once for each process.
+pub const SALT_KEY: usize = 32;

@@ -54,15 +54,16 @@ impl Verifier {
         })
     }
 
+    /// Of the keys of a password.
+    pub(super) fn of(keys: Keys) -> Self {
+        let stored_key = sha256(&keys.client_key);
+        Self { iterations: keys.iterations, salt: keys.salt, stored_key, server_key: keys.server_key }
+    }
+
     /// Of a password, with a salt of its own.
-    pub(super) fn of(password: &[u8], salt: &[u8]) -> Self {
-        let keys = Keys::of(password, salt, ITERATIONS);
-        Self {
-            iterations: ITERATIONS,
-            salt: salt.into(),
-            stored_key: sha256(&keys.client_key),
-            server_key: keys.server_key,
-        }
+    #[cfg(test)]
+    pub(super) fn of_password(password: &[u8], salt: &[u8]) -> Self {
+        Self::of(Derivation::new(password, salt, ITERATIONS).run())
     }
 
     /// The key that a client's proof holds, if it is a proof.
@@ -72,8 +73,35 @@ impl Verifier {
     }
 }
 
+/// What turns a password into keys: thousands of hashes, some milliseconds. A thread that relays must not be kept so
+/// long, so whoever needs keys is given this to have it run elsewhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Derivation {
+    password: Vec<u8>,
+    salt: Vec<u8>,
+    iterations: u32,
+}
+
+impl std::fmt::Debug for Derivation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Derivation({} iterations)", self.iterations)
+    }
+}
+
+impl Derivation {
+    pub(super) fn new(password: &[u8], salt: &[u8], iterations: u32) -> Self {
+        Self { password: password.into(), salt: salt.into(), iterations }
+    }
+
+    /// The keys.
+    pub fn run(self) -> Keys {
+        Keys::of(&self.password, &self.salt, self.iterations)
+    }
+}
+
 impl Keys {
-    pub(super) fn of(password: &[u8], salt: &[u8], iterations: u32) -> Self {
+    /// Slow: nothing but [`Derivation::run`] calls it.
+    fn of(password: &[u8], salt: &[u8], iterations: u32) -> Self {
         let mut salted: Key = [0; KEY];
         pbkdf2::pbkdf2_hmac::<Sha256>(&prepared(password), salt, iterations, &mut salted);
         Self {
@@ -157,7 +185,7 @@ mod tests {
         assert_eq!(encode(&proof), "dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
         let signature = server_signature(&keys.server_key, message);
         assert_eq!(encode(&signature), "6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
-        let verifier = Verifier::of(b"pencil", &salt);
+        let verifier = Verifier::of_password(b"pencil", &salt);
         assert_eq!(verifier.client_key(message, &proof), Some(keys.client_key));
         assert_eq!(verifier.client_key(b"other", &proof), None);
         assert_eq!(verifier.client_key(message, b"short"), None);

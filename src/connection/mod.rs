@@ -156,6 +156,7 @@ impl Connection {
         if let Some(dbname) = dbname {
             message.set("database", dbname);
         }
+        let credential = credential.map(|credential| (credential, shared.keeper.deriver()));
         let relayed = Relayed { way, from_client, end_point, may_come_otherwise: true, credential };
         let logged_in = self.log_in_either_way(client, (&at, server, place), &message, relayed).await?;
         let Some((login, server, place)) = logged_in else {
@@ -195,7 +196,8 @@ impl Connection {
         let Some(method) = shared.keeper.method(&user, &text(message.database())) else { return Ok(None) };
         let certificate = client.peer_certificate().and_then(|der| Certificate::read(der).ok());
         let certificate_name = certificate.and_then(|certificate| certificate.common_name());
-        let who = auth::Client { user, method, end_point, certificate_name };
+        let salt_key = *shared.keeper.salt_key();
+        let who = auth::Client { user, method, end_point, certificate_name, salt_key };
         shared.keeper.ask(client, from_client, who, Some(&at.upstream)).await.map(Some)
     }
 
@@ -286,6 +288,7 @@ impl Connection {
             | NetError::Secrets { .. }
             | NetError::OwnLogin { .. }
             | NetError::SecretQuery(_)
+            | NetError::Deriving(_)
             | NetError::Random(_)
             | NetError::Session(_) => {
                 turn_away(client, error.sql_state(), &error.client_text(), error.remedy()).await;

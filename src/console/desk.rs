@@ -100,8 +100,13 @@ impl Console {
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         let user = text(message.user());
         let client = from.map_or_else(|| "local".to_owned(), |address| address.to_string());
-        let who =
-            auth::Client { user: user.clone(), method: AuthMethod::Scram, end_point, certificate_name: None };
+        let who = auth::Client {
+            user: user.clone(),
+            method: AuthMethod::Scram,
+            end_point,
+            certificate_name: None,
+            salt_key: *self.keeper.salt_key(),
+        };
         let asked = self.keeper.ask(stream, &mut held, who, None).await;
         let entered = asked.and_then(|_credential| {
             let role = self.settings.role(&user).ok_or(AuthError::Failed { user: user.clone() })?;

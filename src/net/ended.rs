@@ -1,6 +1,7 @@
 //! Authentication that ends here: who is asked by the proxy, what is known of him, and the asking itself.
 
 use super::{
+    deriving::Deriver,
     error::{NetError, Peer},
     login::{hear_more, say},
     password::take_answer,
@@ -8,7 +9,7 @@ use super::{
     upstream::Upstream,
 };
 use crate::{
-    auth::{Answering, Asked, Asking, Client, Credential, Secret, Secrets},
+    auth::{Answer, Answering, Asked, Asking, Client, Credential, SALT_KEY, Secret, Secrets},
     config::{AuthMethod, AuthQuery, AuthSettings},
     tls::random,
     wire::{
@@ -32,6 +33,8 @@ const ANSWER_LIMIT: usize = 1024 * 1024;
 pub struct Keeper {
     settings: AuthSettings,
     secrets: Mutex<Arc<Secrets>>,
+    salt_key: [u8; SALT_KEY],
+    deriver: Deriver,
 }
 
 impl Keeper {
@@ -41,7 +44,18 @@ impl Keeper {
     /// It can't be read, or a line of it.
     pub fn new(settings: AuthSettings) -> Result<Self, NetError> {
         let secrets = Mutex::new(Arc::new(read(&settings)?));
-        Ok(Self { settings, secrets })
+        let salt_key = random()?;
+        Ok(Self { settings, secrets, salt_key, deriver: Deriver::default() })
+    }
+
+    /// What salts are made from, another one for each process.
+    pub fn salt_key(&self) -> &[u8; SALT_KEY] {
+        &self.salt_key
+    }
+
+    /// Where keys are derived.
+    pub fn deriver(&self) -> Deriver {
+        self.deriver.clone()
     }
 
     /// Reads the file again.
@@ -68,7 +82,7 @@ impl Keeper {
     async fn secret(&self, upstream: Option<&Upstream>, user: &str) -> Result<Option<Secret>, NetError> {
         match (self.of(user), &self.settings.query, upstream) {
             (None, Some(query), Some(upstream)) => {
-                let found = look_up(upstream, query, self.of(&query.user), user).await;
+                let found = look_up(upstream, (query, self.of(&query.user)), user, self.deriver()).await;
                 found.map_err(|error| NetError::SecretQuery(Box::new(error)))
             }
             (known, _, _) => Ok(known),
@@ -97,6 +111,11 @@ impl Keeper {
                     return Ok(credential);
                 }
                 Asked::More(question) => say(socket, &question).await.map_err(lost)?,
+                Asked::Derive(derivation) => {
+                    let keys = self.deriver.derive(derivation).await.map_err(NetError::Deriving)?;
+                    asked = asking.derived(keys)?;
+                    continue;
+                }
             }
             let answer = loop {
                 if let Some(answer) = take_answer(from_client)? {
@@ -124,14 +143,14 @@ fn read(settings: &AuthSettings) -> Result<Secrets, NetError> {
 /// Asks the server for a user's secret.
 async fn look_up(
     upstream: &Upstream,
-    query: &AuthQuery,
-    own: Option<Secret>,
+    (query, own): (&AuthQuery, Option<Secret>),
     user: &str,
+    deriver: Deriver,
 ) -> Result<Option<Secret>, NetError> {
     let (server, _) = upstream.connect().await?;
     let end_point = server.peer_end_point();
     let answering = Answering::new(query.user.clone(), own.into(), end_point, random()?);
-    let mut conversation = Conversation::new(server, answering);
+    let mut conversation = Conversation::new(server, answering, deriver);
     let parameters = [("user", &*query.user), ("database", &*query.database)];
     conversation.say(&StartupMessage::new(&parameters).encode()).await?;
     conversation.until_ready().await?;
@@ -151,6 +170,7 @@ pub(super) struct Conversation {
     server: Stream,
     held: Vec<u8>,
     answering: Answering,
+    deriver: Deriver,
 }
 
 /// How a server answers a start-up packet.
@@ -167,8 +187,8 @@ pub(super) enum FirstWord {
 }
 
 impl Conversation {
-    pub(super) fn new(server: Stream, answering: Answering) -> Self {
-        Self { server, held: Vec::new(), answering }
+    pub(super) fn new(server: Stream, answering: Answering, deriver: Deriver) -> Self {
+        Self { server, held: Vec::new(), answering, deriver }
     }
 
     /// The first message that is a question or an error. A question stays to be answered.
@@ -214,7 +234,7 @@ impl Conversation {
         loop {
             let (tag, length) = self.next_message().await?;
             let body = self.held.get(HEADER..length).unwrap_or_default();
-            let mut answer = None;
+            let mut answer = Answer::None;
             if tag == BackendTag::ErrorResponse {
                 let message = ErrorFields(body).field(b'M').unwrap_or_default();
                 return Err(NetError::OwnLogin { problem: String::from_utf8_lossy(message).into_owned() });
@@ -227,8 +247,14 @@ impl Conversation {
             if tag == BackendTag::ReadyForQuery {
                 return Ok(found);
             }
-            if let Some(answer) = answer {
-                self.say(&answer).await?;
+            match answer {
+                Answer::None => {}
+                Answer::Say(answer) => self.say(&answer).await?,
+                Answer::Derive(derivation) => {
+                    let keys = self.deriver.derive(derivation).await.map_err(NetError::Deriving)?;
+                    let answer = self.answering.derived(&keys)?;
+                    self.say(&answer).await?;
+                }
             }
         }
     }

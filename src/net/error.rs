@@ -115,6 +115,9 @@ pub enum NetError {
     /// A secret can't be looked up.
     #[error("auth.query: {0}")]
     SecretQuery(#[source] Box<Self>),
+    /// A password's keys could not be derived.
+    #[error("a password's keys could not be derived")]
+    Deriving(#[source] io::Error),
     /// There are no random bytes to be had.
     #[error(transparent)]
     Random(#[from] TlsError),
@@ -147,9 +150,11 @@ impl NetError {
             }
             Self::Protocol { .. } | Self::Lost { .. } | Self::Closed { .. } => SqlState::CONNECTION_FAILURE,
             Self::LoginTimeout { .. } => SqlState::CONNECTION_FAILURE,
-            Self::Secrets { .. } | Self::OwnLogin { .. } | Self::SecretQuery(_) | Self::Random(_) => {
-                SqlState::CONNECTION_FAILURE
-            }
+            Self::Secrets { .. }
+            | Self::OwnLogin { .. }
+            | Self::SecretQuery(_)
+            | Self::Deriving(_)
+            | Self::Random(_) => SqlState::CONNECTION_FAILURE,
             Self::Denied => SqlState::CANNOT_CONNECT_NOW,
             Self::TooMany { .. } => SqlState::TOO_MANY_CONNECTIONS,
             Self::NoDatabase { .. } => SqlState::INVALID_CATALOG_NAME,
@@ -184,6 +189,7 @@ impl NetError {
             | Self::Secrets { .. }
             | Self::OwnLogin { .. }
             | Self::SecretQuery(_)
+            | Self::Deriving(_)
             | Self::Random(_)
             | Self::Denied
             | Self::Session(_) => "",

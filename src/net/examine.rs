@@ -1,6 +1,7 @@
 //! Looks at a server as a login would meet it, without a client: how it is reached, what it shows, what it asks for.
 
 use super::{
+    deriving::Deriver,
     ended::{Conversation, FirstWord},
     error::NetError,
     upstream::Upstream,
@@ -84,7 +85,7 @@ pub async fn examine(upstream: &Upstream, visitor: &Visitor) -> Result<Examined,
     let password = visitor.password.clone().map(|password| Credential::Password(password.into_bytes()));
     let credential = password.clone().unwrap_or(Credential::None);
     let answering = Answering::new(visitor.user.clone(), credential, end_point, random()?);
-    let mut conversation = Conversation::new(server, answering);
+    let mut conversation = Conversation::new(server, answering, Deriver::default());
     let parameters = [("user", &*visitor.user), ("database", &*visitor.database)];
     conversation.say(&StartupMessage::new(&parameters).encode()).await?;
     let (asks, is_in) = match conversation.first_word().await? {

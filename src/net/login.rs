@@ -3,12 +3,13 @@
 //! server's own, the server's offer of it is withheld.
 
 use super::{
+    deriving::Deriver,
     error::{NetError, Peer},
     password::take_answer,
     stream::Stream,
 };
 use crate::{
-    auth::{Answering, Credential},
+    auth::{Answer, Answering, Credential, Derivation},
     fleet::Roster,
     tls::random,
     wire::{
@@ -83,8 +84,9 @@ pub struct Relayed<'a> {
     pub end_point: Option<Vec<u8>>,
     /// If the server has no entry in `pg_hba.conf` for a connection of this kind, another kind may be tried.
     pub may_come_otherwise: bool,
-    /// Who has proved to the proxy who it is does not hear the server's questions: they are answered with this.
-    pub credential: Option<Credential>,
+    /// Who has proved to the proxy who it is does not hear the server's questions: they are answered with this, and
+    /// keys are derived there.
+    pub credential: Option<(Credential, Deriver)>,
 }
 
 /// What a login came to.
@@ -116,9 +118,11 @@ pub async fn log_in(
     let lost_client = |source| NetError::Lost { peer: Peer::Client, source };
     say(server, &message.encode()).await.map_err(lost_server)?;
     let mut login = Login { from_client, way, withholds_binding, may_come_otherwise, ..Login::default() };
-    if let Some(credential) = credential {
+    let mut deriver = None;
+    if let Some((credential, by)) = credential {
         let user = String::from_utf8_lossy(message.user()).into_owned();
         login.answering = Some(Answering::new(user, credential, server.peer_end_point(), random()?));
+        deriver = Some(by);
     }
     loop {
         let answered = login.hear()?;
@@ -132,6 +136,12 @@ pub async fn log_in(
         if !login.to_server.is_empty() {
             say(server, &login.to_server).await.map_err(lost_server)?;
             login.to_server.clear();
+        }
+        if let (Some(derivation), Some(by)) = (login.to_derive.take(), &deriver) {
+            let keys = by.derive(derivation).await.map_err(NetError::Deriving)?;
+            if let Some(answering) = &mut login.answering {
+                say(server, &answering.derived(&keys)?).await.map_err(lost_server)?;
+            }
         }
         match answered {
             Heard::Ready => return Ok(LoginOutcome::LoggedIn(login.into_logged_in())),
@@ -177,6 +187,8 @@ struct Login<'a> {
     from_client: Vec<u8>,
     to_client: Vec<u8>,
     to_server: Vec<u8>,
+    /// What the answer to the server's question needs first.
+    to_derive: Option<Derivation>,
     cancel_key: Option<CancelKey>,
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
     was_refused: bool,
@@ -194,6 +206,7 @@ impl Default for Login<'_> {
             from_client: Vec::new(),
             to_client: Vec::new(),
             to_server: Vec::new(),
+            to_derive: None,
             cancel_key: None,
             parameters: Vec::new(),
             was_refused: false,
@@ -217,7 +230,7 @@ impl Login<'_> {
             let Cut::Whole { tag, bytes, body } = cut else { break };
             dealt_with = dealt_with.saturating_add(bytes.len());
             if tag == BackendTag::Authentication
-                && answer_for_client(&mut self.answering, &mut self.to_server, body)?
+                && answer_for_client(&mut self.answering, (&mut self.to_server, &mut self.to_derive), body)?
             {
                 self.may_come_otherwise = false;
                 continue;
@@ -284,12 +297,14 @@ impl Login<'_> {
 /// Answers the server in the client's place, if the proxy is to do that. Whether the client shall not hear of it.
 fn answer_for_client(
     answering: &mut Option<Answering>,
-    to_server: &mut Vec<u8>,
+    (to_server, to_derive): (&mut Vec<u8>, &mut Option<Derivation>),
     body: &[u8],
 ) -> Result<bool, NetError> {
     let Some(answering) = answering else { return Ok(false) };
-    if let Some(answer) = answering.hear(body)? {
-        to_server.extend_from_slice(&answer);
+    match answering.hear(body)? {
+        Answer::None => {}
+        Answer::Say(answer) => to_server.extend_from_slice(&answer),
+        Answer::Derive(derivation) => *to_derive = Some(derivation),
     }
     Ok(sasl::request_code(body).is_some_and(|(code, _)| code != sasl::OK))
 }

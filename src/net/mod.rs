@@ -3,6 +3,7 @@
 
 mod asking;
 mod cancel;
+mod deriving;
 mod ended;
 mod error;
 mod examine;
@@ -20,6 +21,7 @@ mod upstream;
 mod worker;
 
 pub use cancel::send as send_cancel;
+pub use deriving::{DERIVATIONS_LIMIT, Deriver};
 pub use ended::Keeper;
 pub use error::{NetError, Peer};
 pub use examine::{Asks, Examined, Shown, Visitor, examine};

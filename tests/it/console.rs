@@ -3,7 +3,7 @@
 
 use crate::support::{Postgres, Proxy, Ran, Secure, Wire, eventually, message, short, upstream};
 use frostgate::{
-    auth::{Answering, Credential, RANDOM},
+    auth::{Answer, Answering, Credential, RANDOM},
     wire::startup::StartupMessage,
 };
 use serde_json::Value;
@@ -477,11 +477,11 @@ fn raw(set: &Set) -> Wire {
     loop {
         let message = wire.next().unwrap();
         match message.tag {
-            'R' => {
-                if let Some(answer) = answering.hear(&message.body).unwrap() {
-                    wire.send(&answer);
-                }
-            }
+            'R' => match answering.hear(&message.body).unwrap() {
+                Answer::None => {}
+                Answer::Say(answer) => wire.send(&answer),
+                Answer::Derive(derivation) => wire.send(&answering.derived(&derivation.run()).unwrap()),
+            },
             'Z' => return wire,
             'E' => panic!("{}", message.told()),
             _ => {}
