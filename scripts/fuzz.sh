@@ -9,7 +9,7 @@
 # kept in fuzz/corpus, finds in fuzz/artifacts.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all=(classify frame session startup)
+all=(certificate classify frame login session startup)
 # An input that covers more is a seed as long as it is short: seeds are run by every `make test`.
 longest=4096
 
