@@ -170,7 +170,7 @@ fn a_server_that_is_away_is_named_and_the_proxy_stays_up() {
 
 #[test]
 fn what_the_server_says_to_a_login_reaches_the_client_unchanged() {
-    let (proxy, _) = open();
+    let proxy = Proxy::spawn(Postgres::trusting());
     let unknown = proxy.psql("no_such_database", &["-c", "SELECT 1"]);
     assert!(unknown.err.contains("database \"no_such_database\" does not exist"), "{unknown:?}");
     let mut wire = Wire::open(proxy.port);

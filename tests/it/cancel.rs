@@ -20,7 +20,7 @@ fn request(proxy: &Proxy, key: &CancelKey) {
 #[test]
 fn the_right_one_of_many_is_cancelled() {
     let server = Postgres::shared();
-    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let (proxy, database) = (Proxy::open(), server.database());
     let mut clients: Vec<Wire> = (0..10).map(|_| sleeping(&proxy, &database)).collect();
     let active = format!(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND state = 'active' AND query LIKE '%pg_sleep%'"
@@ -35,7 +35,7 @@ fn the_right_one_of_many_is_cancelled() {
 #[test]
 fn a_wrong_key_cancels_nothing() {
     let server = Postgres::shared();
-    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let (proxy, database) = (Proxy::open(), server.database());
     let mut client = proxy.connect(&database);
     client.say(|out| {
         out.query("SELECT pg_sleep(0.5)");
@@ -50,7 +50,7 @@ fn a_wrong_key_cancels_nothing() {
 #[test]
 fn psql_is_interrupted_through_the_proxy() {
     let server = Postgres::shared();
-    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let (proxy, database) = (Proxy::open(), server.database());
     let child = std::process::Command::new("psql")
         .args(["-X", "-h", "127.0.0.1", "-U", "postgres", "-p", &proxy.port.to_string(), "-d", &database])
         .args(["-c", "SELECT pg_sleep(60)"])

@@ -197,7 +197,9 @@ fn whoever_enters_by_the_maintenance_listener_writes_while_all_others_are_frozen
 
 #[test]
 fn an_open_exempt_transaction_keeps_the_gate_from_opening() {
-    let (_, proxy, database) = frozen();
+    let server = Postgres::trusting();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    proxy.freeze();
     let mut stream = std::os::unix::net::UnixStream::connect(&proxy.maintenance).unwrap();
     crate::support::unix_query(&mut stream, &database, "BEGIN");
     let thaw = proxy.run(&["thaw"]);

@@ -12,6 +12,12 @@ fn open() -> (&'static Postgres, Proxy, String) {
     (server, Proxy::spawn(server), server.database())
 }
 
+/// Where nothing is asked of the proxy but to relay.
+fn any() -> (&'static Postgres, Proxy, String) {
+    let server = Postgres::shared();
+    (server, Proxy::open(), server.database())
+}
+
 fn backends(server: &Postgres, database: &str) -> u32 {
     let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}'");
     server.sql("postgres", &sql).parse().unwrap()
@@ -19,7 +25,7 @@ fn backends(server: &Postgres, database: &str) -> u32 {
 
 #[test]
 fn psql_gives_the_same_output_through_the_proxy_as_directly() {
-    let (server, proxy, database) = open();
+    let (server, proxy, database) = any();
     let script = "CREATE TABLE x (a int PRIMARY KEY, b text);\nINSERT INTO x VALUES (1, 'é'), (2, NULL);\n\
                   SELECT * FROM x;\n\\d x\nCOPY x TO STDOUT;\nCOPY x FROM STDIN;\n3\tdrei\n\\.\n\
                   BEGIN; SAVEPOINT s; SELECT 1/0; ROLLBACK TO s; COMMIT;\nDO $$BEGIN RAISE NOTICE 'n'; END$$;\n\
@@ -45,7 +51,7 @@ fn psql_gives_the_same_output_through_the_proxy_as_directly() {
 
 #[test]
 fn pgbench_runs_in_all_its_modes() {
-    let (server, proxy, database) = open();
+    let (server, proxy, database) = any();
     let port = proxy.port.to_string();
     let pgbench = |more: &[&str]| {
         let output = Command::new("pgbench")

@@ -16,7 +16,7 @@ fn configured(text: impl Fn(&str) -> String) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frostgate.toml");
     fs::write(&file, text(folder.path().to_str().unwrap())).unwrap();
-    Proxy::in_folder(folder, &upstream(Postgres::shared()), &["--config", file.to_str().unwrap()])
+    Proxy::in_folder(folder, &upstream(Postgres::trusting()), &["--config", file.to_str().unwrap()])
 }
 
 /// A smoke test by the maintenance listener.
@@ -29,7 +29,7 @@ fn smoke(folder: &str, database: &str, write: &str) -> String {
 
 #[test]
 fn a_window_runs_a_real_migration_and_leaves_its_report() {
-    let server = Postgres::shared();
+    let server = Postgres::trusting();
     let database = server.database();
     let proxy = configured(|folder| {
         let mut text = smoke(folder, &database, "INSERT INTO t (a, currency) VALUES (1, $$EUR$$)");
@@ -86,7 +86,7 @@ fn a_window_runs_a_real_migration_and_leaves_its_report() {
 
 #[test]
 fn a_window_whose_command_fails_stays_frozen_and_ends_with_its_code() {
-    let server = Postgres::shared();
+    let server = Postgres::trusting();
     let (proxy, database) = (Proxy::spawn(server), server.database());
     let ran = proxy.run(&["window", "--reason", "x", "--", "sh", "-c", "exit 42"]);
     assert_eq!(ran.code, 42, "{ran:?}");
@@ -100,7 +100,7 @@ fn a_window_whose_command_fails_stays_frozen_and_ends_with_its_code() {
 
 #[test]
 fn a_thaw_waits_for_the_smoke_test_when_the_configuration_says_so() {
-    let server = Postgres::shared();
+    let server = Postgres::trusting();
     let database = server.database();
     let proxy = configured(|folder| smoke(folder, &database, "INSERT INTO missing VALUES (1)"));
     proxy.freeze();
@@ -143,7 +143,7 @@ fn what_must_succeed_before_a_freeze_keeps_it_from_beginning() {
 
 #[test]
 fn a_window_is_written_down_across_restarts_with_who_was_refused() {
-    let server = Postgres::shared();
+    let server = Postgres::trusting();
     let (proxy, database) = (Proxy::spawn(server), server.database());
     assert_eq!(proxy.run(&["report"]).code, 1);
     proxy.freeze();
@@ -172,7 +172,7 @@ fn a_reopening_goes_stage_by_stage_and_a_failed_stage_freezes_again() {
          application = 'web*'\ndwell_ms = 60000\nmax_server_errors = 2\n"
             .into()
     });
-    let database = Postgres::shared().database();
+    let database = Postgres::trusting().database();
     assert_eq!(proxy.run(&["reopen"]).code, 1, "nothing is frozen");
     proxy.freeze();
     let (mut admin, mut web) = (named(&proxy, &database, "admin"), named(&proxy, &database, "web 1"));
@@ -223,7 +223,7 @@ fn a_reopening_ends_open_for_all_and_another_verb_ends_it() {
 #[test]
 fn a_rehearsal_refuses_nothing_and_tells_who_would_be() {
     let proxy = configured(|_| "[[exceptions]]\nname = 'b'\napplication = 'backup'\nreason = 'x'\n".into());
-    let database = Postgres::shared().database();
+    let database = Postgres::trusting().database();
     let mut verb = proxy.verb(&["rehearse", "--for", "2s", "--window", "00:00-23:59"]);
     let rehearsal = verb.stdout(std::process::Stdio::piped()).spawn().unwrap();
     for application in ["cron", "backup"] {
@@ -244,7 +244,7 @@ fn a_rehearsal_refuses_nothing_and_tells_who_would_be() {
 
 #[test]
 fn preflight_tells_what_a_freeze_would_meet() {
-    let server = Postgres::shared();
+    let server = Postgres::trusting();
     let database = server.database();
     let proxy = configured(|folder| smoke(folder, &database, "INSERT INTO t VALUES (1)"));
     let mut client = proxy.connect(&database);

@@ -1,5 +1,6 @@
 //! What the stories are told with.
 
+mod given;
 mod postgres;
 mod proxy;
 mod secure;

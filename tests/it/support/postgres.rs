@@ -1,5 +1,6 @@
 //! A throw-away cluster: made by initdb as a user that is not root, on a free port, gone when the tests are.
 
+use super::given;
 use std::{
     fs,
     net::TcpListener,
@@ -45,16 +46,33 @@ static SHARED: OnceLock<Postgres> = OnceLock::new();
 static DATABASES: AtomicU32 = AtomicU32::new(0);
 
 impl Postgres {
-    /// The one that most tests share. Each makes its own database.
+    /// The one that most tests share: that of the environment, or one of our own. Each makes its own database.
     pub(crate) fn shared() -> &'static Self {
         SHARED.get_or_init(|| {
+            if let Some(port) = given::server() {
+                let folder = tempfile::tempdir().unwrap();
+                return Self { port, folder, bin: PathBuf::new(), apart: None };
+            }
             let server = Self::start();
             server.stop_with_this_process();
             server
         })
     }
 
-    /// One of its own, for a test that stops it.
+    /// One that asks nobody for a password, for tests that hand out a way to log in: the shared one, if it is ours.
+    pub(crate) fn trusting() -> &'static Self {
+        static OWN: OnceLock<Postgres> = OnceLock::new();
+        if given::server().is_none() {
+            return Self::shared();
+        }
+        OWN.get_or_init(|| {
+            let server = Self::start();
+            server.stop_with_this_process();
+            server
+        })
+    }
+
+    /// One of its own, for a test that stops it, changes its settings, or must be alone on it.
     pub(crate) fn start() -> Self {
         Self::start_on(free_port())
     }
@@ -152,7 +170,12 @@ impl Postgres {
 
     /// A new database with a table `t (a int)`; its name.
     pub(crate) fn database(&self) -> String {
-        let name = format!("db{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let number = DATABASES.fetch_add(1, Ordering::Relaxed);
+        // Somebody else's server has databases of other runs.
+        let name = match given::server() {
+            Some(_) => format!("frostgate_{}_{number}", std::process::id()),
+            None => format!("db{number}"),
+        };
         self.sql("postgres", &format!("CREATE DATABASE {name}"));
         self.sql(&name, "CREATE TABLE t (a int)");
         name

@@ -1,7 +1,7 @@
 //! The proxy as its users have it: a process, its verbs, its log. It stops when it is dropped, and shows its log
 //! when the test fails.
 
-use super::{Postgres, Wire, eventually};
+use super::{Postgres, Wire, eventually, given};
 use serde_json::Value;
 use std::{
     fs,
@@ -15,7 +15,8 @@ use std::{
 use tempfile::TempDir;
 
 pub(crate) struct Proxy {
-    child: Child,
+    /// None: it is not ours.
+    child: Option<Child>,
     pub(crate) folder: TempDir,
     pub(crate) port: u16,
     pub(crate) maintenance: PathBuf,
@@ -50,6 +51,15 @@ impl Proxy {
     /// In front of that server.
     pub(crate) fn spawn(server: &Postgres) -> Self {
         Self::with(&upstream(server), &[])
+    }
+
+    /// An open one in front of the shared server, for a test that asks nothing else of it: that of the environment, or
+    /// one of our own.
+    pub(crate) fn open() -> Self {
+        let Some(port) = given::proxy() else { return Self::spawn(Postgres::shared()) };
+        let folder = tempfile::tempdir().unwrap();
+        let maintenance = folder.path().join("none");
+        Self { child: None, folder, port, maintenance, http: 0, audit: Arc::default() }
     }
 
     /// With more arguments.
@@ -104,7 +114,7 @@ impl Proxy {
             }
         });
         Self {
-            child,
+            child: Some(child),
             port: port(&started["listen"][0]),
             http: port(&started["http"]),
             folder,
@@ -193,14 +203,18 @@ impl Proxy {
         line.rsplit(' ').next()?.parse().ok()
     }
 
+    fn id(&self) -> u32 {
+        self.child.as_ref().expect("a proxy of our own").id()
+    }
+
     pub(crate) fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([&format!("-{signal}"), &self.child.id().to_string()]).status();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &self.id().to_string()]).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits until the process has ended; its folder with what it left there.
     pub(crate) fn ended(mut self) -> TempDir {
-        eventually("the end of the proxy", || self.child.try_wait().unwrap());
+        eventually("the end of the proxy", || self.child.as_mut().unwrap().try_wait().unwrap());
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 
@@ -210,7 +224,7 @@ impl Proxy {
 
     /// Memory that the process has, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
         let line = status.lines().find_map(|l| l.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
@@ -218,9 +232,11 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended already.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        if let Some(child) = &mut self.child {
+            // It may have ended already.
+            drop(child.kill());
+            drop(child.wait());
+        }
         if thread::panicking() {
             eprintln!("--- the proxy's log\n{}", self.log());
         }

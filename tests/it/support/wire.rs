@@ -1,7 +1,7 @@
 //! A client that speaks raw messages: what goes over the wire is what the test says, and what comes back is told
 //! message by message.
 
-use super::PATIENCE;
+use super::{PATIENCE, given::Password};
 use frostgate::wire::{
     backend::ErrorFields,
     frontend::Write as Frontend,
@@ -71,10 +71,19 @@ impl Wire {
         self.log_in_with(&StartupMessage::new(parameters));
     }
 
-    pub(crate) fn log_in_with(&mut self, message: &StartupMessage) {
+    /// What the server said to the login.
+    pub(crate) fn log_in_with(&mut self, message: &StartupMessage) -> Vec<Message> {
         self.send(&message.encode());
-        for message in self.until('Z') {
+        let mut password = Password::of(&String::from_utf8_lossy(message.user()));
+        let mut said = Vec::new();
+        loop {
+            let message = self.next().expect("a login");
             match message.tag {
+                'R' => {
+                    if let Some(answer) = password.answer(&message.body) {
+                        self.send(&answer);
+                    }
+                }
                 'K' => self.key = CancelKey::read(&message.body),
                 'S' => {
                     let text = String::from_utf8_lossy(&message.body).into_owned();
@@ -83,6 +92,11 @@ impl Wire {
                 }
                 'E' => panic!("no login: {}", message.told()),
                 _ => {}
+            }
+            let is_last = message.tag == 'Z';
+            said.push(message);
+            if is_last {
+                return said;
             }
         }
     }
