@@ -3,32 +3,28 @@
 
 use super::{
     error::MonitorError,
+    login::{Login, within},
     queries,
     wal::{self, Used},
 };
 use crate::{
     check::{Facts, WalRead},
     config::Conninfo,
-    net::{Stream, Upstream},
     tls::TlsError,
 };
 use std::{fmt, time::Duration};
-use tokio::{sync::Mutex, time::timeout};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
-
-/// For reaching the server, logging in and one answer each. The server's own limit is below it.
-const ANSWER_LIMIT: Duration = Duration::from_secs(15);
+use tokio::sync::Mutex;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// See the module's text.
 pub struct Monitor {
-    upstream: Upstream,
-    login: tokio_postgres::Config,
+    login: Login,
     client: Mutex<Option<Client>>,
 }
 
 impl fmt::Debug for Monitor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Monitor").field("upstream", &self.upstream.name()).finish_non_exhaustive()
+        f.debug_struct("Monitor").field("upstream", &self.login.upstream.name()).finish_non_exhaustive()
     }
 }
 
@@ -37,20 +33,9 @@ impl Monitor {
     ///
     /// # Errors
     /// A file that the connection string names is no good.
-    pub fn new(info: Conninfo, connect_timeout: Duration) -> Result<Self, TlsError> {
-        let mut login = tokio_postgres::Config::new();
-        if let Some(user) = &info.user {
-            login.user(user);
-        }
-        if let Some(password) = &info.password {
-            login.password(password);
-        }
-        login.dbname(info.database.as_deref().unwrap_or("postgres"));
-        login.application_name(info.application_name.as_deref().unwrap_or("frostgate"));
-        // Whether the way is encrypted is the upstream's business: what comes from it is ready to be spoken on.
-        login.ssl_mode(tokio_postgres::config::SslMode::Disable);
-        let upstream = Upstream::new(info, connect_timeout, None)?;
-        Ok(Self { upstream, login, client: Mutex::new(None) })
+    pub fn new(mut info: Conninfo, connect_timeout: Duration) -> Result<Self, TlsError> {
+        info.database.get_or_insert_with(|| "postgres".into());
+        Ok(Self { login: Login::new(info, "frostgate", connect_timeout)?, client: Mutex::new(None) })
     }
 
     /// Reads the files of its connection string again.
@@ -58,12 +43,12 @@ impl Monitor {
     /// # Errors
     /// One is no good; what was there before stays.
     pub fn reload(&self) -> Result<(), TlsError> {
-        self.upstream.reload()
+        self.login.upstream.reload()
     }
 
     /// Where it looks, for people.
     pub fn name(&self) -> String {
-        self.upstream.name()
+        self.login.upstream.name()
     }
 
     /// Looks. Idle sessions with those process ids are of no interest.
@@ -108,27 +93,8 @@ impl Monitor {
     }
 
     async fn connect(&self) -> Result<Client, MonitorError> {
-        let (stream, place) = self.upstream.connect().await.map_err(MonitorError::Unreachable)?;
-        match within(self.log_in(stream)).await {
-            // `sslmode` may leave another way, which pg_hba.conf may ask for.
-            Err(MonitorError::Login(error)) => match self.upstream.connect_otherwise(&place).await {
-                Some((stream, _place)) => within(self.log_in(stream)).await,
-                None => Err(MonitorError::Login(error)),
-            },
-            done => done,
-        }
-    }
-
-    async fn log_in(&self, stream: Stream) -> Result<Client, MonitorError> {
-        let (client, connection) =
-            self.login.connect_raw(stream, NoTls).await.map_err(MonitorError::Login)?;
-        // It ends when the client is dropped, or the server closes it.
-        drop(tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::info!(%error, "the monitor's connection ended");
-            }
-        }));
-        client.batch_execute(queries::SET_UP).await.map_err(MonitorError::Asking)?;
+        let client = self.login.log_in().await?;
+        within(async { client.batch_execute(queries::SET_UP).await.map_err(MonitorError::Asking) }).await?;
         Ok(client)
     }
 }
@@ -168,11 +134,4 @@ fn permitted(answer: Result<Option<String>, MonitorError>) -> Result<Option<Stri
         Err(MonitorError::Asking(error)) if error.as_db_error().is_some() => Ok(None),
         answer => answer,
     }
-}
-
-pub(super) async fn within<T>(
-    work: impl Future<Output = Result<T, MonitorError>>,
-) -> Result<T, MonitorError> {
-    let limit = ANSWER_LIMIT;
-    timeout(limit, work).await.unwrap_or(Err(MonitorError::TooSlow { limit }))
 }

@@ -2,6 +2,7 @@
 //! changes nothing. What its looks mean is `check`'s.
 
 mod error;
+mod login;
 mod look;
 mod preflight;
 mod principal;

@@ -1,27 +1,25 @@
 //! Somebody who logs in, looks or tries, and goes: the smoke test's principal, and who looks before a freeze.
 
-use super::{error::MonitorError, look::within};
-use crate::{
-    config::Conninfo,
-    net::{Stream, Upstream},
-    tls::TlsError,
+use super::{
+    error::MonitorError,
+    login::{Login, within},
 };
+use crate::{config::Conninfo, tls::TlsError};
 use std::{fmt, time::Duration};
-use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{Client, SimpleQueryMessage};
 
 /// Rows of one answer that are read; what comes behind them is dropped.
 pub const ROWS_LIMIT: usize = 200;
 
 /// See the module's text.
 pub struct Principal {
-    upstream: Upstream,
+    login: Login,
     database: Option<String>,
-    login: tokio_postgres::Config,
 }
 
 impl fmt::Debug for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Principal").field("upstream", &self.upstream.name()).finish_non_exhaustive()
+        f.debug_struct("Principal").field("upstream", &self.login.upstream.name()).finish_non_exhaustive()
     }
 }
 
@@ -29,7 +27,7 @@ impl fmt::Debug for Principal {
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let database = self.database.as_deref().unwrap_or("its default database");
-        write!(f, "{database} at {}", self.upstream.name())
+        write!(f, "{database} at {}", self.login.upstream.name())
     }
 }
 
@@ -43,21 +41,8 @@ impl Principal {
     /// # Errors
     /// A file that the connection string names is no good.
     pub fn new(info: Conninfo, name: &str, connect_timeout: Duration) -> Result<Self, TlsError> {
-        let mut login = tokio_postgres::Config::new();
-        if let Some(user) = &info.user {
-            login.user(user);
-        }
-        if let Some(password) = &info.password {
-            login.password(password);
-        }
-        if let Some(database) = &info.database {
-            login.dbname(database);
-        }
-        login.application_name(info.application_name.as_deref().unwrap_or(name));
-        login.ssl_mode(tokio_postgres::config::SslMode::Disable);
         let database = info.database.clone();
-        let upstream = Upstream::new(info, connect_timeout, None)?;
-        Ok(Self { upstream, database, login })
+        Ok(Self { login: Login::new(info, name, connect_timeout)?, database })
     }
 
     /// Logs in.
@@ -65,26 +50,7 @@ impl Principal {
     /// # Errors
     /// The server can't be reached, or would not let it in.
     pub async fn sit(&self) -> Result<Sitting, MonitorError> {
-        let (stream, place) = self.upstream.connect().await.map_err(MonitorError::Unreachable)?;
-        match within(self.log_in(stream)).await {
-            Err(MonitorError::Login(error)) => match self.upstream.connect_otherwise(&place).await {
-                Some((stream, _place)) => within(self.log_in(stream)).await,
-                None => Err(MonitorError::Login(error)),
-            },
-            done => done,
-        }
-    }
-
-    async fn log_in(&self, stream: Stream) -> Result<Sitting, MonitorError> {
-        let (client, connection) =
-            self.login.connect_raw(stream, NoTls).await.map_err(MonitorError::Login)?;
-        // It ends when the client is dropped, or the server closes it.
-        drop(tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::info!(%error, "a principal's connection ended");
-            }
-        }));
-        Ok(Sitting(client))
+        self.login.log_in().await.map(Sitting)
     }
 }
 
