@@ -85,7 +85,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
     };
     match command {
         Command::Serve(args) => {
-            let start = Start { frozen: args.frozen };
+            let start = Start { frozen: args.frozen, environment: |name| env::var_os(name) };
             let config = cli::serve_config(*args, state_dir)?;
             app::log_to_stderr();
             app::serve(config, start)?;

@@ -5,12 +5,14 @@ mod clock;
 mod descriptors;
 mod doors;
 mod error;
+mod manager;
 mod signals;
 mod watching;
 mod workers;
 
 pub use clock::{default_state_dir, is_root, local_now};
 pub use error::AppError;
+pub use manager::Environment;
 
 use crate::{
     config::{Config, Conninfo},
@@ -26,6 +28,7 @@ use crate::{
     tls::Doorway,
 };
 use clock::now;
+use manager::ServiceManager;
 use std::{
     io::{self, IsTerminal as _},
     path::Path,
@@ -50,6 +53,8 @@ const LAST_MOMENTS: Duration = Duration::from_secs(1);
 pub struct Start {
     /// Start frozen.
     pub frozen: bool,
+    /// Where a service manager that has started us says how it is to be told.
+    pub environment: Environment,
 }
 
 /// Serves until a signal ends it.
@@ -75,6 +80,7 @@ pub fn log_to_stderr() {
 async fn run(config: Config, start: Start) -> Result<(), AppError> {
     let config = Arc::new(config);
     descriptors::raise(config.limits.max_connections);
+    let manager = Arc::new(ServiceManager::find(start.environment));
     let store = StateFile::open(&config.state_dir)?;
     let state_durable = is_durable(store.folder());
     let (state, start_fault) = load_state(&store, start)?;
@@ -121,7 +127,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     };
     let console = open_console(&config, &operator, &shared)?;
     let hosts = Hosts { operator: Arc::clone(&operator), console: console.clone() };
-    let desks = workers::start_workers(&shared, &hosts, counters)?;
+    let desks = workers::start_workers(&shared, &hosts, counters.clone())?;
     let mut tasks = JoinSet::new();
     tell_started(&operator, &opened, &shared);
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
@@ -131,15 +137,11 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     }
     drop(desks);
     doors::spawn_control(&mut tasks, &operator, control, opened.http);
-    drop(tasks.spawn(watching::watch_relays(Arc::clone(&operator), seen)));
-    for watched in operator.watched() {
-        let (server, watched) = (Arc::clone(&watched.server), Arc::clone(watched));
-        drop(tasks.spawn(watching::look_at_upstream(Arc::clone(&shared.switch), server)));
-        let between = config.limits.monitor_interval;
-        drop(tasks.spawn(watching::look_at_server(Arc::clone(&operator), watched, between)));
-    }
+    watching::spawn_watchers(&mut tasks, &operator, &shared, seen);
     operator.resume();
-    signals::until_stopped(&operator, &shared, console.as_deref()).await?;
+    manager::spawn_tellers(&mut tasks, &manager, (&operator, &shared.switch), counters);
+    signals::until_stopped(&operator, &shared, &manager, console.as_deref()).await?;
+    manager.stopping().await;
     stop(tasks, &operator, &shared).await;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What the process is told by signals.
 
-use super::error::AppError;
+use super::{error::AppError, manager::ServiceManager};
 use crate::{
     console::Console,
     control::{DrainOptions, FreezeCall, Operator, ThawCall},
@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(super) async fn until_stopped(
     operator: &Arc<Operator>,
     shared: &Shared,
+    manager: &ServiceManager,
     console: Option<&Console>,
 ) -> Result<(), AppError> {
     let listen =
@@ -20,6 +21,8 @@ pub(super) async fn until_stopped(
     let (mut freeze, mut thaw) = (listen(SignalKind::user_defined1())?, listen(SignalKind::user_defined2())?);
     let (mut reload, mut terminate) = (listen(SignalKind::hangup())?, listen(SignalKind::terminate())?);
     let mut interrupt = listen(SignalKind::interrupt())?;
+    // Only now: who is told may send signals at once.
+    manager.ready().await;
     loop {
         // Each arm only waits: what is not chosen has lost nothing.
         tokio::select! {
@@ -45,7 +48,11 @@ pub(super) async fn until_stopped(
                     tracing::error!(%error, "SIGUSR2");
                 }
             }
-            _ = reload.recv() => drop(operator.reload(shared, console.map(Console::reload))),
+            _ = reload.recv() => {
+                manager.reloading().await;
+                drop(operator.reload(shared, console.map(Console::reload)));
+                manager.ready().await;
+            }
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
         }

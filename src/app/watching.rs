@@ -5,7 +5,7 @@ use crate::{
     control::{Operator, Watched},
     fleet::Switch,
     freeze::Phase,
-    net::Server,
+    net::{Server, Shared},
     observe::{Book, Key, Seen, Tried, What},
 };
 use std::{
@@ -15,6 +15,7 @@ use std::{
 };
 use tokio::{
     sync::mpsc,
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
@@ -23,8 +24,24 @@ const TICK: Duration = Duration::from_secs(1);
 /// How often an unused server is looked for.
 const LOOK: Duration = Duration::from_secs(10);
 
+/// Starts them all.
+pub(super) fn spawn_watchers(
+    tasks: &mut JoinSet<()>,
+    operator: &Arc<Operator>,
+    shared: &Shared,
+    seen: mpsc::Receiver<Seen>,
+) {
+    drop(tasks.spawn(watch_relays(Arc::clone(operator), seen)));
+    for watched in operator.watched() {
+        let (server, watched) = (Arc::clone(&watched.server), Arc::clone(watched));
+        drop(tasks.spawn(look_at_upstream(Arc::clone(&shared.switch), server)));
+        let between = shared.config.limits.monitor_interval;
+        drop(tasks.spawn(look_at_server(Arc::clone(operator), watched, between)));
+    }
+}
+
 /// Takes what relays tell, and writes the audit.
-pub(super) async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiver<Seen>) {
+async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiver<Seen>) {
     let mut tick = interval(TICK);
     loop {
         // Each arm only waits: what is not chosen has lost nothing.
@@ -75,7 +92,7 @@ fn note(operator: &Operator, seen: Seen) {
 }
 
 /// While nobody is logged in there, looks whether the server can be reached.
-pub(super) async fn look_at_upstream(switch: Arc<Switch>, server: Arc<Server>) {
+async fn look_at_upstream(switch: Arc<Switch>, server: Arc<Server>) {
     let mut tick = interval(LOOK);
     loop {
         tick.tick().await;
@@ -86,7 +103,7 @@ pub(super) async fn look_at_upstream(switch: Arc<Switch>, server: Arc<Server>) {
 
 /// Looks at the server from outside, if there is a monitor: when the proxy starts, which tells who the server is, and
 /// while the gate is shut again and again.
-pub(super) async fn look_at_server(operator: Arc<Operator>, watched: Arc<Watched>, between: Duration) {
+async fn look_at_server(operator: Arc<Operator>, watched: Arc<Watched>, between: Duration) {
     let mut tick = interval(between);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut is_first = true;

@@ -51,6 +51,8 @@ async fn run(
     let mut shell = Command::new("sh");
     shell.arg("-c").arg(format!("{{ {command}\n}} 2>&1")).env("FROSTGATE_OCCASION", occasion.as_str());
     shell.envs(words.iter().map(|(name, value)| (*name, value)));
+    // What a hook says is not what the service says of itself (sd_notify(3)).
+    shell.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
     shell.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
     let mut child = match shell.spawn() {
         Ok(child) => child,

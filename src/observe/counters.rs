@@ -11,6 +11,7 @@ pub struct WorkerCounters {
     excepted: AtomicU64,
     spared: AtomicU64,
     spared_errors: AtomicU64,
+    beats: AtomicU64,
 }
 
 impl WorkerCounters {
@@ -49,6 +50,16 @@ impl WorkerCounters {
     /// Errors that the server gave to sessions which the freeze did not reach.
     pub fn spared_errors(&self) -> u64 {
         self.spared_errors.load(Ordering::Relaxed)
+    }
+
+    /// The worker is alive: its sessions are polled.
+    pub fn beat(&self) {
+        add(&self.beats, 1);
+    }
+
+    /// How often it has said so.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
     }
 
     /// Statements judged, by class.

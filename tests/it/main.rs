@@ -24,6 +24,7 @@ mod loopholes;
 mod names;
 mod page;
 mod relay;
+mod service;
 mod spanning;
 mod support;
 mod tls;

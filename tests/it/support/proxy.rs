@@ -84,9 +84,19 @@ impl Proxy {
         Self::start(Command::new(binary()), folder, &["--config", path.to_str().unwrap()])
     }
 
-    fn start(mut command: Command, folder: TempDir, more: &[&str]) -> Self {
-        let maintenance = folder.path().join(".s.PGSQL.1");
+    fn start(command: Command, folder: TempDir, more: &[&str]) -> Self {
         let log = fs::File::options().create(true).append(true).open(folder.path().join("log")).unwrap();
+        Self::logging_to(log, command, folder, more)
+    }
+
+    /// With its log there.
+    pub(crate) fn logging_to(
+        log: impl Into<Stdio>,
+        mut command: Command,
+        folder: TempDir,
+        more: &[&str],
+    ) -> Self {
+        let maintenance = folder.path().join(".s.PGSQL.1");
         let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"])
             .arg("--maintenance-listen")
