@@ -107,6 +107,14 @@ fn run(command: Command) -> Result<Exit, Failure> {
             .map_err(CliError::from)?;
             Ok(Exit::Done)
         }
+        Command::Man { folder } => {
+            cli::man(&folder)?;
+            Ok(Exit::Done)
+        }
+        Command::Completions { shell } => {
+            cli::completions(shell)?;
+            Ok(Exit::Done)
+        }
         Command::Doctor(args) => remote(cli::doctor(args, state_dir)),
         Command::Freeze(args) => remote(cli::freeze(args, &caller(state_dir))),
         Command::Thaw(args) => remote(cli::thaw(args, &caller(state_dir))),

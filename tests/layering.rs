@@ -45,6 +45,8 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("base64", &["auth"]),
     ("bytes", &["net", "console"]),
     ("clap", &["control", "console", "cli", "main"]),
+    ("clap_complete", &["cli"]),
+    ("clap_mangen", &["cli"]),
     ("futures", &["console"]),
     ("http_body_util", &["cli"]),
     ("hmac", &["auth"]),

@@ -70,6 +70,16 @@ pub enum Command {
         /// The file.
         file: PathBuf,
     },
+    /// Write the man pages, one for each verb.
+    Man {
+        /// The folder to write them to, such as /usr/local/share/man/man1.
+        folder: PathBuf,
+    },
+    /// Write a shell's completions to standard output.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// `serve`.

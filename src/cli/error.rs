@@ -117,6 +117,15 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// Files can't be written to a folder.
+    #[error("can't write to {}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Standard input or output failed.
     #[error("standard input or output failed")]
     Stdio(#[from] io::Error),
@@ -139,7 +148,7 @@ impl CliError {
             Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::Secrets(_) | Self::File { .. } => {
                 Exit::Usage
             }
-            Self::Answer { .. } | Self::Stdio(_) => Exit::Failure,
+            Self::Answer { .. } | Self::Folder { .. } | Self::Stdio(_) => Exit::Failure,
         }
     }
 }

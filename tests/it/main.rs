@@ -21,6 +21,7 @@ mod freeze;
 mod http;
 mod login;
 mod loopholes;
+mod manual;
 mod names;
 mod page;
 mod relay;
