@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that what is named is on this machine: rust, cc, make, postgres, promtool, nginx, chromium, pg_cron.
+# Sees to it that what is named is on this machine: rust, cc, make, postgres, prometheus, nginx, chromium, pg_cron.
 # On Debian and Ubuntu it installs what is missing, as root or with sudo, and says so; elsewhere it says what to
 # install, and ends with 1.
 #
@@ -105,14 +105,14 @@ need_postgres() {
     apt_install postgresql postgresql-contrib postgresql-client
 }
 
-# promtool is in the package of the whole Prometheus, which would be started as a service: take the program alone.
-need_promtool() {
-    has promtool && return
-    has apt-get || advise "promtool (it comes with Prometheus)" golang-github-prometheus prometheus prometheus prometheus
+# The package of Prometheus would start it as a service: take its programs, prometheus and promtool, alone.
+need_prometheus() {
+    has promtool && has prometheus && return
+    has apt-get || advise "Prometheus, with promtool" golang-github-prometheus prometheus prometheus prometheus
     local folder=$PWD/.cache/prometheus
-    [ -x "$folder/usr/bin/promtool" ] && return
+    [ -x "$folder/usr/bin/promtool" ] && [ -x "$folder/usr/bin/prometheus" ] && return
     lists_are_there || update_lists
-    say "fetching promtool from the package prometheus into .cache, without installing that"
+    say "fetching prometheus and promtool from the package prometheus into .cache, without installing that"
     rm -rf "$folder"
     mkdir -p "$folder"
     (
@@ -122,6 +122,7 @@ need_promtool() {
         dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
     )
     "$folder/usr/bin/promtool" --version >/dev/null
+    "$folder/usr/bin/prometheus" --version >/dev/null
 }
 
 # Debian's package would start a server of the machine's own: it is told not to.
@@ -160,7 +161,7 @@ packages=()
 for what in "$@"; do
     case $what in
     package:*) packages+=("${what#package:}") ;;
-    rust | cc | make | postgres | promtool | nginx | chromium | pg_cron) "need_$what" ;;
+    rust | cc | make | postgres | prometheus | nginx | chromium | pg_cron) "need_$what" ;;
     *)
         sed -n '2,6p' "$0" >&2
         exit 2

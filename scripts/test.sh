@@ -13,10 +13,10 @@ step() { # name, then the command
 
 document() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet; }
 
-step 'set-up' scripts/setup.sh rust cc postgres promtool nginx chromium pg_cron
+step 'set-up' scripts/setup.sh rust cc postgres prometheus nginx chromium pg_cron
 export PATH="$PATH:$PWD/.cache/prometheus/usr/bin"
 # What is missing from here on is a failure, not a reason to skip.
-export FROSTGATE_TEST_TOOLS='promtool nginx'
+export FROSTGATE_TEST_TOOLS='promtool prometheus nginx'
 # Ubuntu has Chromium as a snap only, which can't be driven here: there the page's test is skipped, and says so.
 if command -v chromium >/dev/null 2>&1; then FROSTGATE_TEST_TOOLS+=' chromium'; fi
 

@@ -24,6 +24,7 @@ mod loopholes;
 mod manual;
 mod names;
 mod page;
+mod prometheus;
 mod relay;
 mod service;
 mod spanning;
