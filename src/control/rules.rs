@@ -31,7 +31,11 @@ impl Operator {
         state.rules.push(rule.clone());
         self.keep(&state, "as it was")?;
         self.switch.list_rules(&state.rules, now);
-        self.switch.publish(state, self.switch.gate().phase);
+        match rule.kind {
+            RuleKind::Exempt => drop(self.switch.publish(state, self.switch.gate().phase)),
+            // Who was excepted until now may have a transaction open that wrote.
+            RuleKind::Deny => self.drain_again(state),
+        }
         self.tell("exception_made", json!({ "rule": rule, "by": by }));
         Ok(told(&rule, false, (0, 0, 0)))
     }

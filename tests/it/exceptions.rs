@@ -154,6 +154,23 @@ fn who_is_denied_runs_nothing_while_frozen() {
 }
 
 #[test]
+fn who_is_denied_with_a_transaction_open_that_an_exception_let_write_is_drained_for() {
+    let proxy = configured("[[exceptions]]\nname = 'import'\napplication = 'import'\nreason = 'late'\n");
+    let database = Postgres::shared().database();
+    let mut import = named(&proxy, &database, "import");
+    proxy.freeze();
+    import.ask("BEGIN");
+    assert_eq!(import.ask(INSERT), "C T");
+    assert_eq!(proxy.state(), "frozen", "while it is excepted it is waited for by nobody");
+    let deny = ["except", "add", "--deny", "--application", "import", "--reason", "gone wrong"];
+    assert_eq!(proxy.run(&deny).code, 0);
+    assert_eq!(proxy.state(), "draining");
+    import.send(&crate::support::message(b'Q', b"COMMIT\0"));
+    assert!(import.until('E').pop().unwrap().told().starts_with("57P01"));
+    proxy.is_eventually("frozen");
+}
+
+#[test]
 fn a_freeze_of_one_database_leaves_the_others_alone_and_grows_and_shrinks() {
     let server = Postgres::shared();
     let (proxy, one, two) = (Proxy::spawn(server), server.database(), server.database());
