@@ -18,6 +18,13 @@ use tokio::time::sleep;
 /// How often a stage is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Refusals and server errors so far. Taken before a stage is opened: what comes with its opening is its own.
+#[derive(Clone, Copy)]
+struct Counted {
+    refused: u64,
+    errors: u64,
+}
+
 /// Why a stage ended.
 enum StageEnd {
     Passed,
@@ -50,13 +57,14 @@ impl Operator {
             }
             *reopening = Some(told.clone());
         }
+        let before = self.counted();
         if let Err(error) = self.open_stage(first, &call).await {
             self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
             return Err(error);
         }
         let operator = Arc::clone(self);
         // It ends with its last stage, or when another verb comes between.
-        drop(tokio::spawn(async move { operator.go_on(stages, call).await }));
+        drop(tokio::spawn(async move { operator.go_on(stages, call, before).await }));
         Ok(told)
     }
 
@@ -65,17 +73,18 @@ impl Operator {
         lock(&self.window.reopening).clone()
     }
 
-    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall) {
+    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall, mut before: Counted) {
         for (at, stage) in stages.iter().enumerate() {
             if at > 0 {
                 if let Some(told) = &mut *lock(&self.window.reopening) {
                     (told.stage, told.passed) = (stage.name.clone(), at);
                 }
+                before = self.counted();
                 if let Err(error) = self.open_stage(stage, &call).await {
                     return self.fail(stage, with_sources(&error)).await;
                 }
             }
-            match self.watch_stage(stage).await {
+            match self.watch_stage(stage, before).await {
                 StageEnd::Passed => self.tell("stage_passed", json!({ "stage": stage.name })),
                 StageEnd::Overtaken => return self.end_reopening(ReopenPhase::Overtaken, None),
                 StageEnd::Failed(problem) => return self.fail(stage, problem).await,
@@ -98,8 +107,8 @@ impl Operator {
     }
 
     /// Watches for the stage's time. What others do in between ends it.
-    async fn watch_stage(&self, stage: &Stage) -> StageEnd {
-        let (refused, errors, begun) = (self.labels.total(), self.spared_errors(), self.now());
+    async fn watch_stage(&self, stage: &Stage, before: Counted) -> StageEnd {
+        let begun = self.now();
         let (epoch, edition) = self.moment();
         loop {
             if self.moment() != (epoch, edition) {
@@ -109,8 +118,9 @@ impl Operator {
                 let limit = limit.filter(|limit| count > *limit)?;
                 Some(format!("{count} {what}, the limit is {limit}"))
             };
-            let refusals = self.labels.total().saturating_sub(refused);
-            let failures = self.spared_errors().saturating_sub(errors);
+            let counted = self.counted();
+            let refusals = counted.refused.saturating_sub(before.refused);
+            let failures = counted.errors.saturating_sub(before.errors);
             let problem = too_many("refusals", refusals, stage.max_refused)
                 .or_else(|| too_many("server errors", failures, stage.max_server_errors));
             if let Some(problem) = problem {
@@ -129,9 +139,10 @@ impl Operator {
         (state.epoch, state.freeze.as_ref().map_or(usize::MAX, |freeze| freeze.thawed.len()))
     }
 
-    /// Errors that the server gave to sessions which are open again, or never were frozen.
-    fn spared_errors(&self) -> u64 {
-        self.counters.iter().map(|counters| counters.spared_errors()).sum()
+    /// Statements refused, and errors that the server gave to sessions which are open again, or never were frozen.
+    fn counted(&self) -> Counted {
+        let errors = self.counters.iter().map(|counters| counters.spared_errors()).sum();
+        Counted { refused: self.labels.total(), errors }
     }
 
     async fn fail(self: &Arc<Self>, stage: &Stage, problem: String) {
