@@ -16,14 +16,17 @@ use std::{
 fn main() -> ExitCode {
     // Clap itself ends the process with 2 for wrong usage, and with 0 for help.
     let exit = run(Cli::parse().command).unwrap_or_else(|failure| {
-        let causes =
-            std::iter::successors(Some(failure.error()), |error: &&(dyn Error + 'static)| (*error).source());
-        let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        let text = with_causes(failure.error());
         // Who has closed standard error does not want to hear.
         drop(writeln!(io::stderr(), "frostgate: {text}"));
         failure.exit()
     });
     ExitCode::from(exit.code())
+}
+
+fn with_causes(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| (*error).source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Why the process ends without having done what it was asked for.
@@ -86,9 +89,12 @@ fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve(args) => {
             let start = Start { frozen: args.frozen, environment: |name| env::var_os(name) };
-            let config = cli::serve_config(*args, state_dir)?;
+            let config = cli::serve_config((*args).clone(), state_dir.clone())?;
+            let reread = move || {
+                cli::serve_config((*args).clone(), state_dir.clone()).map_err(|error| with_causes(&error))
+            };
             app::log_to_stderr();
-            app::serve(config, start)?;
+            app::serve(config, start, Box::new(reread))?;
             Ok(Exit::Done)
         }
         Command::Explain(args) => {

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, Conninfo},
     connection::Hosts,
     console::Console,
-    control::{Operator, OperatorParts, Watched, WindowParts},
+    control::{Operator, OperatorParts, Reread, Watched, WindowParts},
     fleet::{Entrance, Order, Orphans, PidLog, Records, StateFile, Switch},
     freeze::{FreezeRequest, FreezeState},
     listener::{Desks, Door},
@@ -57,14 +57,14 @@ pub struct Start {
     pub environment: Environment,
 }
 
-/// Serves until a signal ends it.
+/// Serves until a signal ends it; `reread` is what SIGHUP asks for the configuration.
 ///
 /// # Errors
 /// Something that is needed can't be had.
-pub fn serve(config: Config, start: Start) -> Result<(), AppError> {
+pub fn serve(config: Config, start: Start, reread: Reread) -> Result<(), AppError> {
     let system = |what| move |source| AppError::System { what, source };
     let runtime = Builder::new_current_thread().enable_all().build().map_err(system("start a runtime"))?;
-    runtime.block_on(run(config, start))
+    runtime.block_on(run(config, start, reread))
 }
 
 /// Logs go to standard error; `FROSTGATE_LOG` says how much (`info`, `debug`, `frostgate::net=trace` …).
@@ -77,7 +77,7 @@ pub fn log_to_stderr() {
     drop(started);
 }
 
-async fn run(config: Config, start: Start) -> Result<(), AppError> {
+async fn run(config: Config, start: Start, reread: Reread) -> Result<(), AppError> {
     let config = Arc::new(config);
     descriptors::raise(config.limits.max_connections);
     let manager = Arc::new(ServiceManager::find(start.environment));
@@ -113,6 +113,7 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
         servers: Arc::clone(&servers),
         expect: config.expect.clone(),
         window,
+        reread,
     }));
     let shared = Shared {
         config: Arc::clone(&config),
@@ -141,7 +142,6 @@ async fn run(config: Config, start: Start) -> Result<(), AppError> {
     operator.resume();
     manager::spawn_tellers(&mut tasks, &manager, (&operator, &shared.switch), counters);
     signals::until_stopped(&operator, &shared, &manager, console.as_deref()).await?;
-    manager.stopping().await;
     stop(tasks, &operator, &shared).await;
     Ok(())
 }

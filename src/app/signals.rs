@@ -50,11 +50,13 @@ pub(super) async fn until_stopped(
             }
             _ = reload.recv() => {
                 manager.reloading().await;
-                drop(operator.reload(shared, console.map(Console::reload)));
+                drop(operator.reload(shared, console.map(Console::reload)).await);
                 manager.ready().await;
             }
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
         }
     }
+    manager.stopping().await;
+    Ok(())
 }

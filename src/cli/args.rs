@@ -83,7 +83,7 @@ pub enum Command {
 }
 
 /// `serve`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub struct ServeArgs {
     /// Configuration file (TOML).
     #[arg(long, env = "FROSTGATE_CONFIG")]

@@ -7,6 +7,7 @@ mod conninfo_text;
 mod console;
 mod error;
 mod expect;
+mod fixed;
 mod raw;
 mod rules;
 mod settings;

@@ -197,7 +197,7 @@ pub(super) fn help() -> Vec<Vec<Option<String>>> {
         ),
         (options::written::<ThawOptions>("THAW"), "Let writes through again."),
         ("KILL number".to_owned(), "End a session: cancel what it runs, roll back, close."),
-        ("RELOAD".to_owned(), "Read certificates, keys and secrets again."),
+        ("RELOAD".to_owned(), "Read certificates, keys, secrets, exceptions, denials and stages again."),
     ];
     let verbs = verbs.into_iter().map(|(command, what)| row(command, ConsoleRole::Admin, what));
     tables.chain(words).chain(verbs).collect()

@@ -114,9 +114,9 @@ impl Visit {
         Ok(vec![row(&reply, told)])
     }
 
-    pub(super) fn reload(&self) -> Vec<Row> {
+    pub(super) async fn reload(&self) -> Vec<Row> {
         let console = &self.guest.console;
-        let reloaded = console.operator.reload(&console.shared, Some(console.reload()));
+        let reloaded = console.operator.reload(&console.shared, Some(console.reload())).await;
         reloaded.into_iter().map(|told| vec![Some(told.what), told.problem]).collect()
     }
 }

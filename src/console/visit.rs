@@ -72,7 +72,7 @@ impl Visit {
             Command::Word(_, word) => Ok(vec![vec![Some(self.word(*word))]]),
             Command::Freeze(options) => self.freeze(options, notices).await,
             Command::Thaw(options) => self.thaw(options).await,
-            Command::Reload => Ok(self.reload()),
+            Command::Reload => Ok(self.reload().await),
             Command::Kill(session) => {
                 let told = operator.kill(*session, &self.guest.user)?;
                 let session = told.session.to_string();

@@ -121,6 +121,12 @@ pub enum ControlError {
     /// A freeze is limited, or thawed, by too many matches.
     #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]
     ScopeTooLarge,
+    /// The configuration can't be read again, or is wrong.
+    #[error("{problem}")]
+    Configuration {
+        /// What is wrong with it, all at once.
+        problem: String,
+    },
     /// The state could not be kept.
     #[error("the gate is {gate}, but the state could not be kept")]
     NotKept {
@@ -147,7 +153,7 @@ impl ControlError {
         match self {
             Self::Words { .. } | Self::Rule { .. } | Self::NoSuchRule { .. } | Self::ScopeTooLarge => 2,
             Self::Option { .. } | Self::NoSuchSession { .. } => 2,
-            Self::NoSmoke | Self::NobodyLooks | Self::NoStages => 2,
+            Self::NoSmoke | Self::NobodyLooks | Self::NoStages | Self::Configuration { .. } => 2,
             Self::NotFrozen | Self::Reopening => 1,
             Self::Hook { .. } | Self::SmokeNeeded => 4,
             Self::ExemptTransactionOpen { .. }

@@ -98,11 +98,10 @@ impl Operator {
 
     /// What `window` must know.
     pub fn window_plan(&self) -> WindowPlan {
-        let settings = &self.window.settings;
         WindowPlan {
             maintenance: self.window.maintenance.clone(),
-            has_smoke: settings.smoke.is_some(),
-            stages: settings.stages.iter().map(|stage| stage.name.clone()).collect(),
+            has_smoke: self.window.settings.smoke.is_some(),
+            stages: lock(&self.window.stages).iter().map(|stage| stage.name.clone()).collect(),
         }
     }
 

@@ -13,6 +13,7 @@ mod operator;
 mod options;
 mod page;
 mod preflight;
+mod reconfigure;
 mod record;
 mod reload;
 mod reopen;
@@ -39,7 +40,7 @@ pub use command::{
 };
 pub use error::{ControlError, with_sources};
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
-pub use operator::{AuditSink, Clock, Operator, OperatorParts};
+pub use operator::{AuditSink, Clock, Operator, OperatorParts, Reread};
 pub use options::{FreezeOptions, ThawOptions, WhomOptions};
 pub use record::{RefusedInWindow, WindowLine, WindowRecord};
 pub use reload::Reloaded;

@@ -9,7 +9,7 @@ use super::{
     window::{Window, WindowParts},
 };
 use crate::{
-    config::Expectation,
+    config::{Config, Expectation},
     fleet::{Census, StateFile, Switch},
     freeze::{Change, Epoch, FreezeState, Phase},
     net::Servers,
@@ -31,6 +31,8 @@ use tokio::sync::Mutex as AsyncMutex;
 pub type Clock = fn() -> Timestamp;
 /// Takes a line of the audit.
 pub type AuditSink = Box<dyn Fn(&str) + Send + Sync>;
+/// The configuration anew, of the same file, environment and flags as at the start; or what is wrong with it.
+pub type Reread = Box<dyn Fn() -> Result<Config, String> + Send + Sync>;
 
 /// What an operator is made from.
 #[expect(missing_debug_implementations, reason = "the sink is a function")]
@@ -65,6 +67,8 @@ pub struct OperatorParts {
     pub expect: Vec<Expectation>,
     /// What belongs to a window.
     pub window: WindowParts,
+    /// Reads the configuration again.
+    pub reread: Reread,
 }
 
 /// See the module's text.
@@ -89,6 +93,7 @@ pub struct Operator {
     pub(super) health: Mutex<Health>,
     pub(super) expect: Vec<Expectation>,
     pub(super) window: Window,
+    pub(super) reread: Reread,
     /// When this process began.
     pub(super) started: Timestamp,
 }
@@ -130,6 +135,7 @@ impl Operator {
             health: Mutex::new(Health::default()),
             expect: parts.expect,
             window: Window::new(parts.window),
+            reread: parts.reread,
             started: (parts.clock)(),
         }
     }

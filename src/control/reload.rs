@@ -1,4 +1,4 @@
-//! Reading certificates, keys and secrets again. What is no good stays as it was, and is told.
+//! Reading certificates, keys, secrets and the configuration again. What is no good stays as it was, and is told.
 
 use super::{error::with_sources, operator::Operator};
 use crate::{
@@ -25,8 +25,9 @@ impl Reloaded {
 }
 
 impl Operator {
-    /// Reads all that the listeners, the logins and the monitor have read from files; `more` has been read already.
-    pub fn reload(&self, shared: &Shared, more: Option<Reloaded>) -> Vec<Reloaded> {
+    /// Reads all that the listeners, the logins and the monitor have read from files, and what of the configuration can
+    /// change; `more` has been read already.
+    pub async fn reload(self: &Arc<Self>, shared: &Shared, more: Option<Reloaded>) -> Vec<Reloaded> {
         // The main server's files go by the names that they had before there could be others.
         let named = |what: &str, upstream: &str| {
             if upstream == MAIN { what.to_owned() } else { format!("{what} {upstream}") }
@@ -40,6 +41,7 @@ impl Operator {
         }
         reloaded.extend(shared.doorway.as_ref().map(|doorway| Reloaded::of("tls", doorway.reload())));
         reloaded.extend(more);
+        reloaded.push(Reloaded::of("configuration", self.reconfigure(&shared.config).await));
         for Reloaded { what, problem } in &reloaded {
             match problem {
                 None => tracing::info!(what, "reloaded"),

@@ -38,7 +38,7 @@ impl Operator {
     /// # Errors
     /// There is no plan, nothing is frozen, or the first stage could not be opened.
     pub async fn reopen(self: &Arc<Self>, call: ReopenCall) -> Result<ReopenTold, ControlError> {
-        let stages = self.window.settings.stages.clone();
+        let stages = lock(&self.window.stages).clone();
         let Some(first) = stages.first() else { return Err(ControlError::NoStages) };
         if self.switch.state().freeze.is_none() {
             return Err(ControlError::NotFrozen);

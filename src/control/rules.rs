@@ -18,7 +18,7 @@ impl Operator {
         let ExceptCall { mut rule, by } = call;
         let _one_at_a_time = self.verbs.lock().await;
         let mut state = (*self.switch.state()).clone();
-        let others = [self.switch.configured(), &state.rules].concat();
+        let others = [self.switch.configured().as_slice(), &state.rules].concat();
         if rule.name.is_empty() {
             rule.name = free_name(&others);
         }

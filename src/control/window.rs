@@ -4,7 +4,12 @@ use super::{
     record::{WindowLine, WindowRecord},
     told::ReopenTold,
 };
-use crate::{config::WindowSettings, fleet::Records, freeze::Epoch, monitor::Principal};
+use crate::{
+    config::{Stage, WindowSettings},
+    fleet::Records,
+    freeze::Epoch,
+    monitor::Principal,
+};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
@@ -49,7 +54,9 @@ pub struct WindowParts {
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Window {
+    /// As of the start; the stages are beside, as they may change.
     pub(super) settings: WindowSettings,
+    pub(super) stages: Mutex<Vec<Stage>>,
     pub(super) principals: Vec<Principal>,
     pub(super) lookers: Vec<(String, Option<Principal>)>,
     pub(super) reopening: Mutex<Option<ReopenTold>>,
@@ -71,8 +78,9 @@ pub(super) struct Current {
 
 impl Window {
     pub(super) fn new(parts: WindowParts) -> Self {
-        let WindowParts { settings, records, principals, lookers, maintenance } = parts;
+        let WindowParts { mut settings, records, principals, lookers, maintenance } = parts;
         Self {
+            stages: Mutex::new(std::mem::take(&mut settings.stages)),
             settings,
             principals,
             lookers,

@@ -23,7 +23,7 @@ use tokio::sync::Notify;
 pub struct Switch {
     gate: AtomicU64,
     state: Mutex<Arc<FreezeState>>,
-    configured: Vec<Rule>,
+    configured: Mutex<Arc<Vec<Rule>>>,
     rules: Mutex<Arc<RuleBook>>,
     roster: Roster,
     stirred: Notify,
@@ -39,7 +39,7 @@ impl Switch {
         Self {
             gate: AtomicU64::new(gate.pack()),
             state: Mutex::new(Arc::new(state)),
-            configured,
+            configured: Mutex::new(Arc::new(configured)),
             rules: Mutex::new(Arc::new(rules)),
             roster: Roster::default(),
             stirred: Notify::new(),
@@ -62,14 +62,21 @@ impl Switch {
     }
 
     /// The rules of the configuration.
-    pub fn configured(&self) -> &[Rule] {
-        &self.configured
+    pub fn configured(&self) -> Arc<Vec<Rule>> {
+        // An `Arc` is whole even if a holder panicked.
+        Arc::clone(&self.configured.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The configuration has others. List the rules anew afterwards.
+    pub fn configure(&self, rules: Vec<Rule>) {
+        *self.configured.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
     }
 
     /// Looks anew at which rules hold. Publish or renew the gate afterwards: sessions look when it moves.
     pub fn list_rules(&self, by_operator: &[Rule], now: Timestamp) {
+        let configured = self.configured();
         let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
-        *rules = Arc::new(rules.renewed(&self.configured, by_operator, now));
+        *rules = Arc::new(rules.renewed(&configured, by_operator, now));
     }
 
     /// What the gate is to that client now, and the gate that its session is to be shown.

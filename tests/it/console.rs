@@ -106,7 +106,7 @@ fn every_command_answers_in_psql() {
     assert!(gone.err.contains("22023") && gone.err.contains("there is no session"), "{gone:?}");
 
     let reloaded = set.ann("RELOAD");
-    assert_eq!(reloaded, "upstream|\nauth|\nconsole|");
+    assert_eq!(reloaded, "upstream|\nauth|\nconsole|\nconfiguration|");
     let added = set.proxy.run(&["except", "add", "--user", "backup", "--reason", "its catalog"]);
     assert_eq!(added.code, 0, "{added:?}");
     assert!(set.ann("SHOW EXCEPTIONS").starts_with("e1|exempt|user backup|its catalog|"));

@@ -26,6 +26,7 @@ mod names;
 mod page;
 mod prometheus;
 mod relay;
+mod reload;
 mod service;
 mod spanning;
 mod support;
