@@ -112,13 +112,16 @@ fn the_example_file_holds_every_key_and_says_the_defaults() {
     assert_eq!(example, expected);
 }
 
-/// Commands in the code blocks of a document: `frostgate …`, up to a comment, a pipe or the next command.
+/// Commands in the code blocks of a document: `frostgate …`, up to a comment or a file to write to.
 fn commands(document: &str) -> Vec<String> {
     let blocks = document.split("```").skip(1).step_by(2);
     let lines = blocks
         .filter(|block| block.starts_with("sh\n"))
         .flat_map(|block| block.replace("\\\n", " ").lines().map(str::to_owned).collect::<Vec<_>>());
-    let first = |line: String| line.split(" # ").next().unwrap_or_default().trim().to_owned();
+    let first = |line: String| {
+        let line = line.split(" # ").next().unwrap_or_default();
+        line.split(" > ").next().unwrap_or_default().trim().to_owned()
+    };
     lines.map(first).filter(|line| line.starts_with("frostgate ")).collect()
 }
 

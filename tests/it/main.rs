@@ -27,6 +27,7 @@ mod page;
 mod prometheus;
 mod relay;
 mod reload;
+mod runbook;
 mod service;
 mod spanning;
 mod support;
