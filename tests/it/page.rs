@@ -25,9 +25,14 @@ fn seen(chromium: &Path, proxy: &Proxy, name: &str) -> String {
         String::from_utf8(output.stdout).unwrap()
     };
     if let Some(folder) = std::env::var_os("FROSTGATE_SCREENSHOTS") {
-        for (kind, size) in [("wide", "--window-size=1100,1300"), ("phone", "--window-size=400,1500")] {
+        for (kind, size, colours) in [
+            ("wide", "--window-size=1100,1300", "1"),
+            ("dark", "--window-size=1100,1300", "0"),
+            ("phone", "--window-size=400,1500", "1"),
+        ] {
             let file = Path::new(&folder).join(format!("{name}-{kind}.png"));
-            browse(&[size, &format!("--screenshot={}", file.display())]);
+            let scheme = format!("--blink-settings=preferredColorScheme={colours}");
+            browse(&[size, &scheme, &format!("--screenshot={}", file.display())]);
         }
     }
     browse(&["--dump-dom"])
@@ -49,6 +54,10 @@ fn the_page_tells_the_state_at_a_glance_and_who_is_refused_in_a_real_browser() {
     proxy.shut();
     let draining = seen(&chromium, &proxy, "draining");
     assert!(draining.contains("data-state=\"draining\""), "{draining}");
+    assert!(
+        draining.contains("Waiting for 1 transaction that wrote."),
+        "how far the drain has come: {draining}"
+    );
     assert!(draining.contains("pg_terminate_backend("), "who holds it up, and what ends it: {draining}");
 
     assert_eq!(writer.ask("COMMIT"), "C I");
@@ -61,8 +70,41 @@ fn the_page_tells_the_state_at_a_glance_and_who_is_refused_in_a_real_browser() {
         frozen.contains("data-state=\"frozen\"") && frozen.contains("<p id=\"words\">test</p>"),
         "{frozen}"
     );
-    assert!(frozen.contains("<td>&lt;b&gt;stray&lt;/b&gt;</td>"), "a name is a text, not HTML: {frozen}");
-    assert!(frozen.contains("<td>INSERT</td>"), "{frozen}");
+    assert!(frozen.contains(">&lt;b&gt;stray&lt;/b&gt;</td>"), "a name is a text, not HTML: {frozen}");
+    assert!(frozen.contains(">INSERT</td>"), "{frozen}");
+    assert!(!frozen.contains("Waiting for"), "{frozen}");
+}
+
+#[test]
+fn the_page_tells_exceptions_sessions_and_past_windows_in_a_real_browser() {
+    let Some(chromium) = tool("chromium") else { return };
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    proxy.freeze();
+    proxy.thaw();
+    assert_eq!(proxy.run(&["freeze", "--reason", "move", "--database", &database, "--until", "1h"]).code, 0);
+    for add in [
+        &["--application", "import", "--reason", "late import", "--owner", "dba"][..],
+        &["--deny", "--user", "que", "--reason", "jobs would run twice", "--until", "30m"],
+    ] {
+        assert_eq!(proxy.run(&[&["except", "add"], add].concat()).code, 0);
+    }
+    let mut reader = proxy.connect(&database);
+    assert_eq!(reader.ask("SET application_name = 'reader'"), "CS I");
+    let _elsewhere = proxy.connect(&server.database());
+    let page = seen(&chromium, &proxy, "second-window");
+    for told in [
+        ">application import (anybody can say so)</td>",
+        ">late import</td>",
+        ">runs nothing</td>",
+        ">jobs would run twice</td>",
+        ">reader</td>",
+        ">quiet, spared</td>",
+        ">not over</td>",
+        &format!("only database {database}"),
+    ] {
+        assert!(page.contains(told), "{told}: {page}");
+    }
 }
 
 #[test]

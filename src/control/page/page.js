@@ -18,6 +18,7 @@ const ago = (seconds) => {
 };
 const since = (instant) => Math.max(0, (Date.now() - Date.parse(instant)) / 1000);
 const clock = (instant) => new Date(instant).toLocaleString();
+const whom = (match) => Object.entries(match).map(([what, name]) => `${what} ${name}`).join(", ");
 
 async function json(path) {
   const answer = await fetch(path, { cache: "no-store" });
@@ -49,11 +50,26 @@ function showState(status) {
     told.push(left >= 0 ? `${ago(left)} left` : `overdue by ${ago(-left)}`);
   }
   if (status.state === "open") told.push("reads and writes pass");
+  if (status.scope.length) told.push(`only ${status.scope.map(whom).join("; ")}`);
+  if (status.thawed.length) told.push(`open again: ${status.thawed.map(whom).join("; ")}`);
   byId("told").textContent = told.join(" · ");
   byId("words").textContent = status.reason || "";
   const fault = byId("fault");
   fault.textContent = status.start_fault || (status.upstream_up === false ? `The server ${status.upstream} can't be reached.` : "");
   fault.hidden = !fault.textContent;
+}
+
+function showDrain(status) {
+  const drain = byId("drain");
+  drain.hidden = status.state !== "draining";
+  const left = [
+    [status.writing_transactions, "transaction that wrote", "transactions that wrote"],
+    [status.unproven, "that may be writing", "that may be writing"],
+    [status.settling, "session whose fence is on its way", "sessions whose fence is on its way"],
+    [status.orphans, "session of a process before this one", "sessions of a process before this one"],
+  ].filter(([count]) => count > 0).map(([count, one, more]) => `${count.toLocaleString()} ${count === 1 ? one : more}`);
+  const waits = left.length ? `Waiting for ${left.join(", ")}.` : "Nothing is left to wait for.";
+  drain.textContent = status.drain_timed_out ? `${waits} The drain time is over.` : waits;
 }
 
 function showNumbers(status) {
@@ -92,8 +108,10 @@ function showChart() {
   });
   svg.replaceChildren(...bars, line);
   const last = points[points.length - 1] || { reads: 0, refused: 0 };
-  byId("reads-now").textContent = Math.round(last.reads).toLocaleString();
-  byId("refused-now").textContent = Math.round(last.refused).toLocaleString();
+  for (const [name, most] of [["reads", reads], ["refused", refused]]) {
+    byId(`${name}-now`).textContent = Math.round(last[name]).toLocaleString();
+    byId(`${name}-most`).textContent = Math.round(most).toLocaleString();
+  }
 }
 
 const TABLES = {
@@ -103,34 +121,41 @@ const TABLES = {
   refused: [["count", "count", "number"], ["application", "application"], ["user", "user"], ["database", "database"],
     ["from", "client"], ["command", "command"], ["tables", (row) => (row.tables || []).join(", ")],
     ["last", (row) => `${ago(since(row.last))} ago`]],
-  exceptions: [["match", "match"], ["reason", "reason"], ["owner", "owner"], ["used", "used", "number"],
-    ["until", (row) => (row.until ? clock(row.until) : "")]],
-  sessions: [["session", "session", "number"], ["application", "application"], ["user", "user"], ["database", "database"],
-    ["from", "client"], ["standing", "standing"]],
-  windows: [["began", (row) => clock(row.since)], ["ended", (row) => (row.ended ? clock(row.ended) : "")],
-    ["by", "by"], ["reason", "reason"], ["refused", "refused", "number"]],
+  exceptions: [["name", "name"], ["while frozen", (row) => (row.kind === "deny" ? "runs nothing" : "may write")],
+    ["whom", (row) => whom(row.who) + (row.is_forgeable ? " (anybody can say so)" : "")], ["reason", "reason"],
+    ["owner", "owner"], ["sessions", "sessions", "number"], ["writes", "writes", "number"],
+    ["ends", (row) => (row.until ? clock(row.until) : row.is_configured ? "never" : "with the freeze")]],
+  sessions: [["application", "application"], ["user", "user"], ["database", "database"], ["from", "client"],
+    ["standing", (row) => row.standing + (row.entrance === "maintenance" ? ", exempt" : row.is_spared ? ", spared" : "")],
+    ["transaction", (row) => (row.in_transaction ? `open ${ago(row.age_s || 0)}` : "")], ["last command", "last_command"]],
+  windows: [["began", (row) => clock(row.since)],
+    ["lasted", (row) => (row.ended_at ? ago((Date.parse(row.ended_at) - Date.parse(row.since)) / 1000) : "not over")],
+    ["reason", "reason"], ["by", "by"], ["refused", "refused", "number"]],
 };
 
-function showTable(name, rows) {
+function showTable(name, rows, total) {
   const section = document.querySelector(`[data-table="${name}"]`);
   section.hidden = rows === null || (name === "holding_up" && rows.length === 0);
   if (section.hidden) return;
   const columns = TABLES[name].filter(([, of]) => typeof of === "function" || rows.some((row) => row[of] != null));
   const body = rows.slice(0, 100).map((row) => {
     const line = made("tr");
-    for (const [, of, kind] of columns) {
-      const text = String((typeof of === "function" ? of(row) : row[of]) ?? "");
+    for (const [title, of, kind] of columns) {
+      const text = String((typeof of === "function" ? of(row) : row[of]) ?? "") || "–";
       const cell = made("td", kind === "code" ? undefined : text, kind);
-      if (kind === "code" && text) cell.append(made("code", text));
+      if (kind === "code") cell.append(made("code", text));
+      cell.dataset.title = title; // for phones, where each row is a card
       line.append(cell);
     }
     return line;
   });
   const table = made("table");
   const head = made("tr");
-  head.append(...columns.map(([title]) => made("th", title)));
+  head.append(...columns.map(([title, , kind]) => made("th", title, kind)));
   table.append(head, ...body);
+  const rest = (total || rows.length) - body.length;
   section.replaceChildren(section.querySelector("h2"), rows.length ? table : made("p", "none", "none"));
+  if (rest > 0) section.append(made("p", `and ${rest.toLocaleString()} more`, "none"));
 }
 
 async function look() {
@@ -138,6 +163,7 @@ async function look() {
     json("v1/status"), counters(), json("v1/refused"), json("v1/exceptions"), json("v1/sessions"), json("v1/windows"),
   ]);
   showState(status);
+  showDrain(status);
   showNumbers(status);
   if (before) {
     const seconds = (now.at - before.at) / 1000;
@@ -150,8 +176,8 @@ async function look() {
   showTable("holding_up", status.holding_up);
   showTable("refused", refused && refused.refused);
   showTable("exceptions", exceptions && exceptions.exceptions);
-  showTable("sessions", sessions && sessions.sessions);
-  showTable("windows", windows && windows.windows);
+  showTable("sessions", sessions && sessions.sessions, sessions && sessions.total);
+  showTable("windows", windows && windows.windows, windows && windows.total);
 }
 
 async function goOn() {
