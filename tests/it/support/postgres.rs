@@ -211,7 +211,7 @@ impl Postgres {
     /// What every relation of a database holds, catalogs too: a line each, with a hash of all rows.
     pub(crate) fn contents(&self, database: &str) -> String {
         let hashes = "SELECT c.oid::regclass || ' ' || query_to_xml(format(
-                'SELECT md5(string_agg(r::text, E''\\n'' ORDER BY r::text)) FROM %s AS r', c.oid::regclass),
+                'SELECT md5(string_agg(ROW(r.*)::text, E''\\n'' ORDER BY ROW(r.*)::text)) FROM %s AS r', c.oid::regclass),
                 true, true, '')::text
             FROM pg_class AS c WHERE relkind IN ('r', 'm', 'S') AND relpersistence = 'p' ORDER BY c.oid";
         self.sql(database, hashes)
