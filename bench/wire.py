@@ -99,6 +99,10 @@ def http_over_unix(path, method, target, body=None):
     return json.loads(rest)
 
 
+DONE = {b"Q": message(b"C", b"SET\0") + message(b"Z", b"I"), b"P": message(b"1"), b"B": message(b"2"), b"D": message(b"n"),
+        b"E": message(b"C", b"SET\0"), b"C": message(b"3"), b"S": message(b"Z", b"I")}
+
+
 async def answer(reader, writer):
     """One session of a server that has nothing: it lets everybody in, and says that each statement is done."""
     try:
@@ -114,8 +118,7 @@ async def answer(reader, writer):
             await reader.readexactly(length - 4)
             if tag == b"X":
                 break
-            if tag == b"Q":
-                writer.write(message(b"C", b"SET\0") + message(b"Z", b"I"))
+            writer.write(DONE.get(tag, b""))
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     writer.close()
