@@ -11,6 +11,8 @@ use super::{
 pub const STARTUP_LIMIT: u32 = 10_000;
 /// The longest key of a cancel request, since protocol 3.2.
 pub const CANCEL_KEY_LIMIT: usize = 256;
+/// As long as a name is on the server. Source: `NAMEDATALEN - 1`.
+const NAME_LENGTH: usize = 63;
 /// Length word and code.
 const LEAST: u32 = 8;
 const CANCEL: u32 = 80_877_102;
@@ -74,6 +76,12 @@ pub struct StartupMessage {
     parameters: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
+/// A name as the server cuts it, so that a longer one can't go by another name here than there. Source:
+/// `ProcessStartupPacket`: what is longer than `NAMEDATALEN - 1` bytes is truncated.
+fn as_server_cuts(name: &[u8]) -> &[u8] {
+    name.get(..NAME_LENGTH).unwrap_or(name)
+}
+
 impl StartupMessage {
     /// The last value given under that name, as the server takes it.
     pub fn parameter(&self, name: &str) -> Option<&[u8]> {
@@ -81,14 +89,15 @@ impl StartupMessage {
         found.map(|(_, value)| value.as_slice())
     }
 
-    /// The role; its absence was an error when the packet was read.
+    /// The role, as the server knows it; its absence was an error when the packet was read.
     pub fn user(&self) -> &[u8] {
-        self.parameter("user").unwrap_or_default()
+        as_server_cuts(self.parameter("user").unwrap_or_default())
     }
 
-    /// The database, which is the user's name if none was given.
+    /// The database as the server knows it, which is the user's name if none was given.
     pub fn database(&self) -> &[u8] {
-        self.parameter("database").filter(|d| !d.is_empty()).unwrap_or_else(|| self.user())
+        let said = self.parameter("database").filter(|d| !d.is_empty());
+        as_server_cuts(said.unwrap_or_else(|| self.user()))
     }
 
     /// All parameters in their order.

@@ -193,6 +193,19 @@ fn a_freeze_of_one_database_leaves_the_others_alone_and_grows_and_shrinks() {
 }
 
 #[test]
+fn a_name_that_is_longer_than_the_server_reads_is_the_one_that_it_cuts_it_to() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), "d".repeat(63));
+    server.sql("postgres", &format!("CREATE DATABASE {database}"));
+    server.sql(&database, "CREATE TABLE t (a int)");
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--database", &database]).code, 0);
+    let mut longer = proxy.connect(&format!("{database}x"));
+    assert_eq!(longer.value("SELECT current_database()"), database);
+    assert_eq!(longer.ask(INSERT), "E25006 I");
+    assert_eq!(longer.value("SHOW frostgate.state"), "frozen");
+}
+
+#[test]
 fn the_scope_and_the_exceptions_outlive_the_process() {
     let server = Postgres::shared();
     let (proxy, one, two) = (Proxy::spawn(server), server.database(), server.database());
