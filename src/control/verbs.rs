@@ -1,7 +1,7 @@
 //! `freeze` and `thaw`, of everybody or of some. One at a time; each may be said twice.
 
 use super::{
-    command::{FreezeCall, ThawCall, VerbReply},
+    command::{DrainOptions, FreezeCall, OnTimeout, ThawCall, VerbReply},
     error::ControlError,
     operator::{Operator, lock},
     told::{HookTold, Occasion},
@@ -152,7 +152,9 @@ impl Operator {
         freeze.frozen_at = None;
         self.declared.store(0, Ordering::SeqCst);
         self.switch.publish(state, self.switch.gate().phase);
-        let options = lock(&self.drain).options;
+        // What the first freeze said of its own time holds no more: nobody who relies on the freeze by now has asked for
+        // it to end by itself.
+        let options = DrainOptions { on_timeout: OnTimeout::Stay, ..lock(&self.drain).options };
         self.begin_drain(options, epoch);
     }
 }

@@ -57,6 +57,23 @@ fn an_exception_that_the_file_has_no_more_ends_for_open_sessions_once_what_they_
 }
 
 #[test]
+fn a_freeze_that_was_to_end_if_it_was_late_stays_when_it_is_drained_for_again() {
+    let proxy = configured(IMPORT);
+    let database = Postgres::shared().database();
+    let mut busy = named(&proxy, &database, "import");
+    let ran = proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "100ms", "--on-timeout", "thaw"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    busy.ask("BEGIN");
+    assert_eq!(busy.ask(INSERT), "C T");
+    reloaded(&proxy, "");
+    eventually("the drain time is over", || proxy.audit("drain_timeout").pop());
+    assert_eq!(proxy.connect(&database).ask(INSERT), "E25006 I");
+    assert_eq!(busy.ask("COMMIT"), "C I");
+    proxy.is_eventually("frozen");
+    assert!(proxy.audit("thaw").is_empty(), "nobody has thawed");
+}
+
+#[test]
 fn an_exception_and_a_denial_that_are_new_in_the_file_hold_at_once_for_open_sessions() {
     let proxy = configured("");
     let database = Postgres::shared().database();
