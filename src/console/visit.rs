@@ -101,8 +101,11 @@ impl Visit {
             return;
         }
         let Guest { console, user, role, client, application, .. } = &self.guest;
-        let changes = command.role() > crate::config::ConsoleRole::Viewer;
-        let since_last_line = if changes || error.is_some() { Some(1) } else { self.due(command.name()) };
+        // Who may not changes nothing: were it kept with the window, anybody could fill that record.
+        let is_refused = matches!(error, Some(ConsoleError::NotAllowed { .. }));
+        let changes = command.role() > crate::config::ConsoleRole::Viewer && !is_refused;
+        let since_last_line =
+            if changes || (error.is_some() && !is_refused) { Some(1) } else { self.due(command.name()) };
         let Some(since_last_line) = since_last_line else { return };
         let text = changes.then_some(statement.text.as_str());
         let facts = json!({

@@ -32,7 +32,11 @@ pub struct Switch {
 impl Switch {
     /// A switch in that state. A freeze that outlived its process drains anew: what the process before left
     /// behind on the server may still be writing. `configured` are the rules of the configuration.
-    pub fn new(state: FreezeState, configured: Vec<Rule>, now: Timestamp) -> Self {
+    pub fn new(mut state: FreezeState, configured: Vec<Rule>, now: Timestamp) -> Self {
+        if let Some(freeze) = &mut state.freeze {
+            // Sessions that tell their clients the state go by this: it is frozen when it has been declared anew.
+            freeze.frozen_at = None;
+        }
         let rules = RuleBook::default().renewed(&configured, &state.rules, now);
         let phase = if state.freeze.is_some() { Phase::Draining } else { Phase::Open };
         let gate = Gate { epoch: state.epoch, phase, edition: 0 };
