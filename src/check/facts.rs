@@ -21,6 +21,9 @@ pub struct Facts {
     pub xmax: u64,
     /// Where the log is written, or on a standby replayed.
     pub wal: String,
+    /// Whether autovacuum is on, wherever it may be at work.
+    #[serde(default)]
+    pub autovacuum: bool,
     /// How often autovacuum has vacuumed or analyzed in the monitor's database.
     pub autovacuum_runs: u64,
     /// Temporary relations in the monitor's database.

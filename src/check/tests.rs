@@ -208,13 +208,25 @@ fn the_log_convicts_whom_autovacuum_would_have_hidden_and_clears_what_nothing_ex
     assert_eq!((quiet, proof), (Quiet::Violated, Proof::Moved));
     assert!(what.contains("701 (Heap/INSERT in t)"), "{what}");
     assert_eq!(with(written, 3).0, Quiet::Verified, "the maintenance listener may have been it");
-    let idle = Facts { xmax: 702, ..look(vec![]) };
+    let idle = Facts { xmax: 702, autovacuum: true, temporary_relations: 1, ..look(vec![]) };
     let clear = Stretch {
         wal: Some(WalRead { upkeep: 1, temporary: 1, ..WalRead::default() }),
         ..Stretch::default()
     };
-    let told = report(&[look(vec![]), idle.clone()], &none, &clear);
+    let told = report(&[Facts { temporary_relations: 2, ..look(vec![]) }, idle.clone()], &none, &clear);
     assert_eq!((told.quiet, told.proof), (Quiet::Verified, Proof::Explained));
+    assert_eq!(
+        report(&[look(vec![]), idle.clone()], &none, &clear).quiet,
+        Quiet::Violated,
+        "none were dropped"
+    );
+    let off = Facts { autovacuum: false, temporary_relations: 0, ..idle.clone() };
+    let only = Stretch { wal: Some(WalRead { upkeep: 2, ..WalRead::default() }), ..Stretch::default() };
+    assert_eq!(
+        report(&[look(vec![]), off], &none, &only).quiet,
+        Quiet::Violated,
+        "somebody analyzes by hand"
+    );
     let part = Stretch { wal: Some(WalRead { upkeep: 1, ..WalRead::default() }), ..Stretch::default() };
     assert_eq!(
         report(&[look(vec![]), idle], &none, &part).quiet,

@@ -6,6 +6,8 @@ use serde::Deserialize;
 /// The transactions that took an id, by what their records say of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct WalRead {
+    /// Whether the log was on disk as far as it was asked for.
+    pub is_whole: bool,
     /// VACUUM and ANALYZE: space and statistics, no data.
     pub upkeep: u64,
     /// The end of temporary tables.
@@ -30,43 +32,29 @@ pub struct WalWrite {
     pub relation: Option<String>,
 }
 
-/// What the log makes of the ids that were used.
-pub(super) enum Read {
-    /// All are accounted for, and no transaction wrote.
-    Harmless(String),
-    /// Somebody wrote.
-    Written(String),
-    /// It does not tell.
-    Unknown,
-}
-
 impl WalRead {
-    /// What it says of so many ids.
-    pub(super) fn judge(&self, used: u64) -> Read {
-        let seen = [self.upkeep, self.temporary, self.rolled_back, self.writes];
-        let seen = seen.into_iter().fold(0, u64::saturating_add);
-        if self.writes > 0 {
-            return Read::Written(self.written());
-        }
-        if seen < used {
-            return Read::Unknown;
-        }
-        let kinds = [
-            (self.upkeep, "VACUUM or ANALYZE"),
-            (self.temporary, "the end of temporary tables (or of a type: the log does not tell them apart)"),
-            (self.rolled_back, "transactions rolled back that wrote nothing"),
-        ];
-        let told = kinds.into_iter().filter(|(count, _)| *count > 0);
-        let told: Vec<String> = told.map(|(count, kind)| format!("{count} by {kind}")).collect();
-        Read::Harmless(format!("by the write-ahead log {}", told.join(", ")))
+    /// Whether all of so many ids are accounted for, and no transaction wrote.
+    pub(super) fn is_harmless(&self, used: u64) -> bool {
+        let seen = [self.upkeep, self.temporary, self.rolled_back].into_iter().fold(0, u64::saturating_add);
+        self.writes == 0 && seen >= used
     }
 
-    fn written(&self) -> String {
+    /// In words.
+    pub(super) fn told(&self) -> String {
         let examples = self.examples.iter().map(|write| {
             let relation = write.relation.as_deref().map(|name| format!(" in {name}")).unwrap_or_default();
             format!("{} ({}{relation})", write.xid, write.record)
         });
         let examples: Vec<String> = examples.collect();
-        format!("by the write-ahead log {} transaction(s) wrote: {}", self.writes, examples.join(", "))
+        let kinds = [
+            (self.writes, format!("that wrote: {}", examples.join(", "))),
+            (self.upkeep, "of VACUUM or ANALYZE".to_owned()),
+            (self.temporary, "that ended temporary tables, or a type".to_owned()),
+            (self.rolled_back, "rolled back that wrote nothing".to_owned()),
+        ];
+        let told = kinds.into_iter().filter(|(count, _)| *count > 0);
+        let told: Vec<String> = told.map(|(count, kind)| format!("{count} {kind}")).collect();
+        let told = if told.is_empty() { "nothing of them".to_owned() } else { told.join(", ") };
+        format!("the write-ahead log has, by transactions: {told}")
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Look {
     pub(super) facts: Facts,
     pub(super) processes: Processes,
     pub(super) exempt_statements: u64,
+    /// Exempt sessions that were in a transaction.
+    pub(super) exempt_at_work: u64,
     pub(super) at: Timestamp,
     /// Behind which gate it was.
     pub(super) gate: u64,

@@ -73,6 +73,7 @@ impl Operator {
         let mut processes = self.switch.roster().processes(name);
         let (ended, exempt) = (processes.ended, watched.server.known.exempt());
         let (begun, length) = (self.now(), length.min(WATCH_LIMIT));
+        let at_work = self.exempt_at_work();
         let pause = LOOK_AGAIN.max(length.checked_div(LOOKS_LIMIT).unwrap_or_default());
         let mut looks = vec![self.look(watched, &mut processes).await?];
         while let Some(rest) = self.left_of(length, begun) {
@@ -81,7 +82,7 @@ impl Operator {
             looks.push(look);
         }
         let stretch = Stretch {
-            exempt_statements: watched.server.known.exempt().saturating_sub(exempt),
+            exempt_statements: watched.server.known.exempt().saturating_sub(exempt).saturating_add(at_work),
             ended_sessions: processes.ended.saturating_sub(ended),
             wal: self.read_wal(watched, &looks).await,
         };
@@ -89,6 +90,11 @@ impl Operator {
         let report = report.ok_or_else(|| ControlError::NoMonitor { which: self.which(watched) })?;
         self.note_report(watched, &report);
         Ok(report)
+    }
+
+    /// Exempt sessions in a transaction: a statement is counted when it begins, and its transaction id when it ends.
+    fn exempt_at_work(&self) -> u64 {
+        u64::try_from(self.census().exempt_in_transaction).unwrap_or(u64::MAX)
     }
 
     /// One of the repeated looks while the gate is shut: what moved since the one before.
@@ -99,6 +105,7 @@ impl Operator {
         let mut processes = self.switch.roster().processes(watched.name());
         let gate = self.switch.gate().pack();
         let exempt_statements = watched.server.known.exempt();
+        let exempt_at_work = self.exempt_at_work();
         let facts = match self.look(watched, &mut processes).await {
             Ok(facts) => facts,
             Err(_told) => return,
@@ -106,7 +113,7 @@ impl Operator {
         if !self.switch.gate().is_shut() {
             return;
         }
-        let now = Look { facts, processes, exempt_statements, at: self.now(), gate };
+        let now = Look { facts, processes, exempt_statements, exempt_at_work, at: self.now(), gate };
         let before = watched.evidence().last.take().filter(|before| before.gate == gate);
         let Some(before) = before else {
             watched.evidence().last = Some(now);
@@ -114,7 +121,10 @@ impl Operator {
         };
         let looks = [before.facts, now.facts.clone()];
         let stretch = Stretch {
-            exempt_statements: now.exempt_statements.saturating_sub(before.exempt_statements),
+            exempt_statements: now
+                .exempt_statements
+                .saturating_sub(before.exempt_statements)
+                .saturating_add(before.exempt_at_work),
             ended_sessions: now.processes.ended.saturating_sub(before.processes.ended),
             wal: self.read_wal(watched, &looks).await,
         };
@@ -156,7 +166,7 @@ impl Operator {
         if self.phase() != Phase::Frozen {
             return None;
         }
-        let used = Used { first: first.xmax, count, from: &first.wal };
+        let used = Used { first: first.xmax, count, from: &first.wal, to: &last.wal };
         match monitor.read_wal(used).await {
             Ok(read) => read,
             Err(error) => {

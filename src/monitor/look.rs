@@ -13,8 +13,13 @@ use crate::{
     tls::TlsError,
 };
 use std::{fmt, time::Duration};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::sleep};
 use tokio_postgres::{Client, SimpleQueryMessage};
+
+/// A commit that nobody waits for is on disk after three rounds of the server's writer. Source: manual,
+/// `wal_writer_delay`, 200 ms.
+const FLUSH: Duration = Duration::from_millis(200);
+const FLUSH_ATTEMPTS: u32 = 5;
 
 /// See the module's text.
 pub struct Monitor {
@@ -115,8 +120,15 @@ async fn look(client: &Client, own: &[u32]) -> Result<Facts, MonitorError> {
 async fn read_wal(client: &Client, used: Used<'_>) -> Result<Option<WalRead>, MonitorError> {
     let Some(schema) = permitted(ask(client, wal::SCHEMA).await)? else { return Ok(None) };
     let Some(question) = wal::question(&schema, used) else { return Ok(None) };
-    let answer = permitted(ask(client, &question).await)?;
-    answer.map(|answer| serde_json::from_str(&answer).map_err(MonitorError::Answer)).transpose()
+    for _attempt in 0..FLUSH_ATTEMPTS {
+        let Some(answer) = permitted(ask(client, &question).await)? else { return Ok(None) };
+        let read: WalRead = serde_json::from_str(&answer).map_err(MonitorError::Answer)?;
+        if read.is_whole {
+            return Ok(Some(read));
+        }
+        sleep(FLUSH).await;
+    }
+    Ok(None)
 }
 
 /// The first value of the answer.

@@ -32,6 +32,7 @@ pub(super) fn look(own: &[u32]) -> String {
   'xmax', CASE WHEN pg_is_in_recovery() THEN 0 ELSE pg_snapshot_xmax(pg_current_snapshot())::text::numeric END,
   'wal', CASE WHEN pg_is_in_recovery() THEN coalesce(pg_last_wal_replay_lsn(), '0/0')
               ELSE pg_current_wal_insert_lsn() END,
+  'autovacuum', current_setting('autovacuum')::bool,
   'autovacuum_runs', (SELECT coalesce(sum(autovacuum_count + autoanalyze_count), 0) FROM pg_stat_all_tables),
   'temporary_relations', (SELECT count(*) FROM pg_class WHERE relpersistence = 't'),
   'cron_launches', current_setting('cron.launch_active_jobs', true) NOT IN ('off', 'false', 'no', '0'),

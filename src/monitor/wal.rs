@@ -1,7 +1,8 @@
 //! The write-ahead log between two looks, read by the extension `pg_walinspect` (15 and later) where it is installed in
 //! the monitor's database and the role may use it. Each transaction is told by its records:
 //!
-//! - upkeep: nothing but space and statistics, which is what VACUUM and ANALYZE touch;
+//! - upkeep: statistics, the figures of a relation or its truncation, and nothing but space beside, which is what VACUUM
+//!   and ANALYZE touch. A read that tidies a page as it goes is none; rows of an unlogged table leave no record at all;
 //! - the end of temporary tables: rows of catalogs deleted, statistics dropped, and no file: files of temporary
 //!   relations are not in a commit record (`smgrGetPendingDeletes` in `storage.c`), those of others are. The end of a
 //!   composite type leaves the very same records, so what is told names both;
@@ -42,12 +43,15 @@ pub struct Used<'a> {
     pub count: u64,
     /// The place in the log, as `pg_lsn` is written.
     pub from: &'a str,
+    /// Where they end.
+    pub to: &'a str,
 }
 
 /// The question. None: that is no place in the log.
 pub(super) fn question(schema: &str, used: Used<'_>) -> Option<String> {
-    let Used { first, count, from } = used;
-    if !from.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'/') {
+    let Used { first, count, from, to } = used;
+    let is_place = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'/');
+    if !is_place(from) || !is_place(to) {
         return None;
     }
     // Ids in the log have 32 bits. Source: manual, "Transaction ID and Snapshot Information Functions".
@@ -63,6 +67,7 @@ pub(super) fn question(schema: &str, used: Used<'_>) -> Option<String> {
   WHERE pg_wal_lsn_diff(stop, start) <= {LENGTH_LIMIT}
 ), known AS (
   SELECT *, manager IN ('Transaction', 'Standby', 'XLOG') AS is_end,
+    manager = 'Transaction' AND type ~ '^(COMMIT|ABORT)' AS has_ended,
     (manager = 'Heap2' AND type ~ '^(NEW_CID|PRUNE|VISIBLE|FREEZE|VACUUM)') OR (manager = 'Heap' AND type ~ '^INPLACE')
       OR (manager = 'Storage' AND type = 'TRUNCATE') OR (files <> '{{}}' AND files <@ {STATISTICS}) AS is_upkeep,
     (manager = 'Heap2' AND type ~ '^(NEW_CID|PRUNE|VISIBLE)')
@@ -71,7 +76,8 @@ pub(super) fn question(schema: &str, used: Used<'_>) -> Option<String> {
       OR (manager = 'Btree' AND files <> '{{}}' AND files <@ {THEIR_INDEXES}) AS is_of_relations
   FROM record WHERE xid <> 0 AND (xid - {first} % 4294967296 + 4294967296) % 4294967296 < {count}
 ), transaction AS (
-  SELECT xid, bool_and(is_end) AS is_bare, bool_and(is_end OR is_upkeep) AS is_upkeep,
+  SELECT xid, bool_and(is_end) AS is_bare,
+    bool_and(is_end OR is_upkeep) AND bool_or(is_upkeep AND manager <> 'Heap2') AND bool_or(has_ended) AS is_upkeep,
     bool_and(is_end OR is_of_relations) AND bool_or(drops_statistics) AND NOT bool_or(drops_files) AS is_temporary,
     bool_or(manager = 'Transaction' AND type ~ '^ABORT') AS is_rolled_back,
     min(ARRAY[(manager <> 'Heap')::text, manager || '/' || type] || file)
@@ -79,10 +85,12 @@ pub(super) fn question(schema: &str, used: Used<'_>) -> Option<String> {
   FROM known GROUP BY xid
 ), told AS (
   SELECT *, CASE WHEN is_bare AND is_rolled_back THEN 'rolled_back' WHEN is_bare THEN 'write'
-    WHEN is_upkeep AND NOT is_bare THEN 'upkeep' WHEN is_temporary THEN 'temporary' ELSE 'write' END AS kind
+    WHEN is_upkeep THEN 'upkeep' WHEN is_temporary THEN 'temporary' ELSE 'write' END AS kind
   FROM transaction
 )
 SELECT json_build_object(
+  -- The place is one of insertion, which may stand behind a page's header where nothing is flushed yet.
+  'is_whole', pg_wal_lsn_diff('{to}'::pg_lsn, pg_current_wal_flush_lsn()) <= 40,
   'upkeep', count(*) FILTER (WHERE kind = 'upkeep'), 'temporary', count(*) FILTER (WHERE kind = 'temporary'),
   'rolled_back', count(*) FILTER (WHERE kind = 'rolled_back'), 'writes', count(*) FILTER (WHERE kind = 'write'),
   'examples', coalesce((SELECT json_agg(json_build_object(
@@ -101,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_place_that_is_none_is_not_asked_for() {
-        let used = |from| Used { first: 700, count: 2, from };
+        let used = |from| Used { first: 700, count: 2, from, to: "0/15000A8" };
         assert!(question("public", used("0/1500'; --")).is_none());
         assert!(question("public", used("0/15000A8")).unwrap().contains("'0/15000A8'::pg_lsn"));
     }

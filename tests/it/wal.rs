@@ -52,7 +52,7 @@ fn moved(report: &Value) -> String {
 }
 
 #[test]
-fn a_write_beside_an_analyze_is_found_in_the_log_and_the_analyze_alone_is_no_alarm() {
+fn a_write_beside_an_analyze_is_told_from_it_by_the_log() {
     let _turn = turn();
     let server = server();
     if !reader(server) {
@@ -62,9 +62,10 @@ fn a_write_beside_an_analyze_is_found_in_the_log_and_the_analyze_alone_is_no_ala
     server.sql(&database, "INSERT INTO t SELECT generate_series(1, 1000); CREATE UNLOGGED TABLE u (a int)");
     let proxy = monitored(server, "reader", &["--expect", "user=postgres"]);
     proxy.freeze();
+    // Autovacuum is off on this server: whoever does its work is somebody. What the log calls it is told.
     let (ran, report) = verified(server, &proxy, &|| drop(server.sql(&database, "VACUUM ANALYZE t")));
-    assert_eq!((ran.code, report["proof"].as_str()), (0, Some("explained")), "{ran:?}");
-    assert!(moved(&report).contains("VACUUM or ANALYZE"), "{report}");
+    assert_eq!((ran.code, report["proof"].as_str()), (7, Some("moved")), "{ran:?}");
+    assert!(moved(&report).contains(" of VACUUM or ANALYZE"), "{report}");
     for (write, told) in [
         ("INSERT INTO t VALUES (1)", "Heap/INSERT"),
         ("INSERT INTO u VALUES (1)", "a commit alone"),
@@ -72,6 +73,7 @@ fn a_write_beside_an_analyze_is_found_in_the_log_and_the_analyze_alone_is_no_ala
         ("CREATE VIEW seen AS SELECT 1", "Heap/"),
         ("DROP VIEW seen", "Heap/"),
         ("TRUNCATE t", "Heap/"),
+        ("BEGIN; INSERT INTO u VALUES (2); SELECT count(*) FROM t; COMMIT", "that wrote"),
     ] {
         let both = || drop((server.sql(&database, "ANALYZE t"), server.sql(&database, write)));
         let (ran, report) = verified(server, &proxy, &both);
@@ -112,5 +114,5 @@ fn temporary_tables_that_end_with_their_session_are_told_from_dropped_ones() {
         eventually("the tables are dropped", || (server.sql(&database, pid) == "0").then_some(()));
     });
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert!(moved(&report).contains("the end of temporary tables"), "{report}");
+    assert!(moved(&report).contains("ended temporary tables"), "{report}");
 }
