@@ -20,6 +20,9 @@ use tokio::sync::Notify;
 /// The newest minor version of the protocol that is spoken.
 pub(super) const MINOR: u16 = 2;
 
+/// Places beyond the limit for admins: whoever only looks can't keep out who thaws.
+const ADMIN_PLACES: usize = 2;
+
 /// See the module's text. One for all workers.
 #[derive(Debug)]
 pub struct Console {
@@ -110,7 +113,7 @@ impl Console {
         let asked = self.keeper.ask(stream, &mut held, who, None).await;
         let entered = asked.and_then(|_credential| {
             let role = self.settings.role(&user).ok_or(AuthError::Failed { user: user.clone() })?;
-            let (key, cancelled) = self.enter(message.minor)?;
+            let (key, cancelled) = self.enter(message.minor, role)?;
             Ok((role, key, cancelled))
         });
         let (role, key, cancelled) = entered.inspect_err(|error| {
@@ -136,7 +139,7 @@ impl Console {
         })
     }
 
-    fn enter(&self, minor: u16) -> Result<(CancelKey, Arc<Notify>), NetError> {
+    fn enter(&self, minor: u16, role: ConsoleRole) -> Result<(CancelKey, Arc<Notify>), NetError> {
         let [a, b, c, d, secret @ ..] = random::<36>()?;
         // A process id is positive.
         let process_id = u32::from_be_bytes([a, b, c, d]) >> 1;
@@ -144,7 +147,8 @@ impl Console {
         let length = if minor == 0 { 4 } else { secret.len() };
         let key = CancelKey { process_id, secret: secret.get(..length).unwrap_or_default().into() };
         let mut guests = self.lock();
-        if guests.len() >= self.settings.max_connections {
+        let more = if role == ConsoleRole::Admin { ADMIN_PLACES } else { 0 };
+        if guests.len() >= self.settings.max_connections.saturating_add(more) {
             return Err(NetError::TooMany {
                 remedy: "All places of Frostgate's console are taken: console.max_connections.",
             });

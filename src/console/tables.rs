@@ -129,7 +129,14 @@ pub(super) const TABLES: &[Table] = &[
         name: "SHOW CONFIG",
         columns: &["key", "value"],
         what: "The configuration that holds, without secrets.",
-        rows: |_, config| config.shown().into_iter().map(|(key, value)| pair(key, &value.into())).collect(),
+        rows: |operator, config| {
+            operator
+                .holding(config)
+                .shown()
+                .into_iter()
+                .map(|(key, value)| pair(key, &value.into()))
+                .collect()
+        },
     },
     Table {
         name: "SHOW VERSION",

@@ -30,6 +30,14 @@ impl Operator {
         Ok(())
     }
 
+    /// The configuration that holds: that of the start, with what has been taken over since.
+    pub fn holding(&self, running: &Config) -> Config {
+        let mut config = running.clone();
+        config.rules.clone_from(&self.switch.configured());
+        config.window.stages.clone_from(&lock(&self.window.stages));
+        config
+    }
+
     async fn take_over(self: &Arc<Self>, config: &Config) -> Result<(), ControlError> {
         let _one_at_a_time = self.verbs.lock().await;
         let state = (*self.switch.state()).clone();

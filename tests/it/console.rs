@@ -110,6 +110,11 @@ fn every_command_answers_in_psql() {
     let added = set.proxy.run(&["except", "add", "--user", "backup", "--reason", "its catalog"]);
     assert_eq!(added.code, 0, "{added:?}");
     assert!(set.ann("SHOW EXCEPTIONS").starts_with("e1|exempt|user backup|its catalog|"));
+    let rule = "\n[[deny]]\nname = 'que'\napplication = 'que'\nreason = 'it reads to write'\n";
+    let file = set.folder.path().join("config");
+    fs::write(&file, fs::read_to_string(&file).unwrap() + rule).unwrap();
+    set.ann("RELOAD");
+    assert!(set.ann("SHOW CONFIG").contains("exceptions, deny|que"), "it is what holds");
 }
 
 #[test]
@@ -354,8 +359,8 @@ fn there_are_places_for_the_console_when_max_connections_is_reached() {
     assert!(full.err.contains("sorry, too many clients already"), "{full:?}");
     assert_eq!(set.ann("SHOW frostgate.state"), "open");
 
-    // The console's own places are counted too.
-    let mut first = set.command("ann", "");
+    // The console's own places are counted too, and who only looks can't keep out who thaws.
+    let mut first = set.command("bob", "");
     let mut first = first.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     first.stdin.as_mut().unwrap().write_all(b"SHOW frostgate.state;\n").unwrap();
     let mut line = String::new();
@@ -364,6 +369,7 @@ fn there_are_places_for_the_console_when_max_connections_is_reached() {
     let second = set.psql("bob", "HELP");
     assert!(second.code == 2 && second.err.contains("sorry, too many clients already"), "{second:?}");
     assert!(second.err.contains("console.max_connections"), "{second:?}");
+    assert_eq!(set.ann("SHOW frostgate.state"), "open");
     drop(first.stdin.take());
     assert!(first.wait().unwrap().success());
     eventually("its place", || (set.psql("bob", "HELP").code == 0).then_some(()));
