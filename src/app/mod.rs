@@ -173,8 +173,8 @@ async fn stop(mut tasks: JoinSet<()>, operator: &Operator, shared: &Shared) {
 /// The log of process ids; what the process before this one left in it are orphans.
 fn open_pids(store: &StateFile) -> Result<(Arc<PidLog>, Orphans), AppError> {
     let (pids, orphans) = PidLog::open(store)?;
-    for (upstream, left) in &orphans {
-        tracing::warn!(upstream, count = left.len(), "a process before this one left server sessions behind");
+    for (server, left) in &orphans {
+        tracing::warn!(server, count = left.len(), "a process before this one left server sessions behind");
     }
     Ok((Arc::new(pids), orphans))
 }
@@ -220,11 +220,12 @@ struct Peers {
 impl Peers {
     fn read(config: &Config, orphans: Orphans) -> Result<Self, AppError> {
         let servers = Servers::new(config, orphans)?;
-        for upstream in servers.lost().keys() {
+        for server in servers.lost().keys() {
             tracing::error!(
-                upstream,
-                "a process before this one left sessions on a server that is not configured any more: nobody can tell \
-                 whether they still write, and a freeze waits for them; configure it again, or, when you know that they \
+                server,
+                "a process before this one left sessions on a server that is not configured any more by that name in \
+                 that place: nobody can tell whether they still write, and a freeze waits for them; configure it so \
+                 again, or, when you know that they \
                  have ended, remove its lines from the file sessions in the state directory while frostgate is stopped"
             );
         }

@@ -105,6 +105,16 @@ impl fmt::Display for Conninfo {
 }
 
 impl Conninfo {
+    /// All of its hosts with their numbers and ports, on one line: another place is told otherwise.
+    pub fn place(&self) -> String {
+        let told = |host: &Host| match host {
+            Host::Tcp { address: Some(address), .. } => format!("{host}={address}"),
+            Host::Tcp { .. } | Host::Unix { .. } => host.to_string(),
+        };
+        let hosts: Vec<String> = self.hosts.iter().map(told).collect();
+        hosts.join(",").escape_debug().to_string()
+    }
+
     /// Reads either form.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ pub(super) async fn take_leave(
         farewell(server, &at.upstream, &record).await;
     }
     if let Some(key) = &record.identity.cancel_key {
-        shared.pids.leave(&at.name, key.process_id);
+        shared.pids.leave(&at.key, key.process_id);
     }
     shared.switch.roster().leave(id);
     shared.switch.stir();

@@ -316,7 +316,7 @@ impl Connection {
             place,
         };
         if let Some(key) = &identity.cancel_key {
-            shared.pids.enter(&at.name, key.process_id);
+            shared.pids.enter(&at.key, key.process_id);
         }
         let record = shared.switch.roster().enter(identity, &application);
         let from = self.client.map_or_else(|| "local".to_owned(), |address| address.to_string());

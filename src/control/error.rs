@@ -168,6 +168,11 @@ impl ControlError {
 
 fn other_servers(replaced: &[Replaced], is_one_of_many: bool) -> String {
     let told = |Replaced { upstream, frozen, found }: &Replaced| {
+        let Some(found) = found else {
+            return format!(
+                "the server {upstream} that was frozen (system identifier {frozen}) is not configured any more"
+            );
+        };
         let which = if is_one_of_many { format!(" {upstream}") } else { String::new() };
         format!(
             "the server{which} is another one (system identifier {found}) than the one that was frozen ({frozen})"

@@ -8,7 +8,8 @@ use super::{
 };
 use crate::{
     check::{CheckReport, Checked, Quiet},
-    freeze::FreezeState,
+    config::MAIN,
+    freeze::{Freeze, FreezeState},
     tls::TlsError,
 };
 use std::sync::Arc;
@@ -30,7 +31,22 @@ impl Operator {
     /// Servers that are other ones than were frozen.
     pub(super) fn replaced(&self) -> Vec<Replaced> {
         let state = self.switch.state();
-        self.watched.iter().filter_map(|watched| watched.replaced(&state)).collect()
+        let mut all: Vec<Replaced> =
+            self.watched.iter().filter_map(|watched| watched.replaced(&state)).collect();
+        // A server that has another name now is known by its identity.
+        let is_there = |name: Option<&str>, frozen: &str| {
+            let is = |watched: &Arc<Watched>| {
+                watched.name_in_state() == name || watched.server.known.identity().as_deref() == Some(frozen)
+            };
+            self.watched.iter().any(is)
+        };
+        for (name, frozen) in state.freeze.iter().flat_map(Freeze::identities) {
+            if !is_there(name, frozen) {
+                let upstream = name.unwrap_or(MAIN).to_owned();
+                all.push(Replaced { upstream, frozen: frozen.to_owned(), found: None });
+            }
+        }
+        all
     }
 
     /// The first server that has a pooler in front of it.

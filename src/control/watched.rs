@@ -58,8 +58,9 @@ pub struct Replaced {
     pub upstream: String,
     /// The `system_identifier` of the one that was frozen.
     pub frozen: String,
-    /// That of the one that is there.
-    pub found: String,
+    /// That of the one that is there; none: no server is configured by that name any more, and none that is known to
+    /// be there is the one that was frozen.
+    pub found: Option<String>,
 }
 
 impl Watched {
@@ -91,7 +92,7 @@ impl Watched {
             Some(name) => freeze.servers.get(name)?.clone(),
         };
         let found = self.server.known.identity()?;
-        (frozen != found).then(|| Replaced { upstream: self.name().to_owned(), frozen, found })
+        (frozen != found).then(|| Replaced { upstream: self.name().to_owned(), frozen, found: Some(found) })
     }
 
     /// What was found last, or why nothing is known.

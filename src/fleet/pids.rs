@@ -17,10 +17,11 @@ const NAME: &str = "sessions";
 /// Lines after which the file is written anew with the sessions that there are.
 const LINES_LIMIT: usize = 100_000;
 
-/// Process ids by the name of their server. A line is `+PID NAME` or `-PID NAME`; without a name, as it was written
-/// before there could be several, it means the main one.
+/// Process ids by their server. A line is `+PID SERVER` or `-PID SERVER`, and a server is told by its name and its place.
+/// Versions before this one wrote the name alone, or nothing for the main one: that is nobody's key now, so that what
+/// such a line tells of counts as left on a server that is not configured any more.
 type Living = BTreeSet<(String, u32)>;
-/// What a process before this one left behind, by the name of its server.
+/// What a process before this one left behind, by its server's name and place.
 pub type Orphans = BTreeMap<String, Vec<u32>>;
 
 /// See the module's text.
@@ -57,34 +58,34 @@ impl PidLog {
         write(&mut file, &orphans).map_err(fail)?;
         let inner = Inner { file, living: orphans.clone(), lines };
         let mut by_server = Orphans::new();
-        for (upstream, pid) in orphans {
-            by_server.entry(upstream).or_default().push(pid);
+        for (server, pid) in orphans {
+            by_server.entry(server).or_default().push(pid);
         }
         Ok((Self { path, inner: Mutex::new(inner) }, by_server))
     }
 
     /// A session has begun on that server.
-    pub fn enter(&self, upstream: &str, pid: u32) {
-        self.note('+', upstream, pid);
+    pub fn enter(&self, server: &str, pid: u32) {
+        self.note('+', server, pid);
     }
 
     /// A session is known to have ended.
-    pub fn leave(&self, upstream: &str, pid: u32) {
-        self.note('-', upstream, pid);
+    pub fn leave(&self, server: &str, pid: u32) {
+        self.note('-', server, pid);
     }
 
     /// The process ends well: nothing is left behind but what it found and could not see the end of.
     pub fn close(&self, orphans: Orphans) {
         let each =
-            |(upstream, pids): (String, Vec<u32>)| pids.into_iter().map(move |pid| (upstream.clone(), pid));
+            |(server, pids): (String, Vec<u32>)| pids.into_iter().map(move |pid| (server.clone(), pid));
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         inner.living = orphans.into_iter().flat_map(each).collect();
         inner.anew(&self.path);
     }
 
-    fn note(&self, sign: char, upstream: &str, pid: u32) {
+    fn note(&self, sign: char, server: &str, pid: u32) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let whose = (upstream.to_owned(), pid);
+        let whose = (server.to_owned(), pid);
         if sign == '+' {
             inner.living.insert(whose);
         } else {
@@ -93,7 +94,7 @@ impl PidLog {
         inner.lines = inner.lines.saturating_add(1);
         if inner.lines > LINES_LIMIT {
             inner.anew(&self.path);
-        } else if let Err(error) = inner.file.write_all(format!("{sign}{pid} {upstream}\n").as_bytes()) {
+        } else if let Err(error) = inner.file.write_all(format!("{sign}{pid} {server}\n").as_bytes()) {
             tracing::warn!(%error, path = %self.path.display(), "a session's process id could not be noted");
         }
     }
@@ -121,8 +122,8 @@ fn open(path: &std::path::Path) -> io::Result<File> {
 
 fn write(file: &mut File, living: &Living) -> io::Result<()> {
     let mut text = Vec::new();
-    for (upstream, pid) in living {
-        writeln!(text, "+{pid} {upstream}")?;
+    for (server, pid) in living {
+        writeln!(text, "+{pid} {server}")?;
     }
     file.write_all(&text)
 }
@@ -131,10 +132,10 @@ fn write(file: &mut File, living: &Living) -> io::Result<()> {
 fn read(text: &str) -> Living {
     let mut living = Living::new();
     for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
-        let (mark, upstream) = line.split_once(' ').unwrap_or((line, MAIN));
+        let (mark, server) = line.split_once(' ').unwrap_or((line, MAIN));
         match (mark.strip_prefix('+').map(str::parse), mark.strip_prefix('-').map(str::parse)) {
-            (Some(Ok(pid)), _) => drop(living.insert((upstream.to_owned(), pid))),
-            (_, Some(Ok(pid))) => drop(living.remove(&(upstream.to_owned(), pid))),
+            (Some(Ok(pid)), _) => drop(living.insert((server.to_owned(), pid))),
+            (_, Some(Ok(pid))) => drop(living.remove(&(server.to_owned(), pid))),
             _ => {}
         }
     }
@@ -145,8 +146,8 @@ fn read(text: &str) -> Living {
 mod tests {
     use super::*;
 
-    fn of(upstream: &str, pids: &[u32]) -> Orphans {
-        [(upstream.to_owned(), pids.to_vec())].into()
+    fn of(server: &str, pids: &[u32]) -> Orphans {
+        [(server.to_owned(), pids.to_vec())].into()
     }
 
     #[test]

@@ -40,6 +40,12 @@ pub struct Freeze {
 pub const SCOPE_LIMIT: usize = 32;
 
 impl Freeze {
+    /// The servers that were frozen, each by its name, the main one without, with its identity.
+    pub fn identities(&self) -> impl Iterator<Item = (Option<&str>, &str)> {
+        let main = self.server.iter().map(|identity| (None, identity.as_str()));
+        main.chain(self.servers.iter().map(|(name, identity)| (Some(name.as_str()), identity.as_str())))
+    }
+
     /// Whether it holds for that client, rules aside.
     pub fn reaches(&self, who: &Who<'_>) -> bool {
         let is_in = self.scope.is_empty() || self.scope.iter().any(|of| of.means(who));

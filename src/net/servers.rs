@@ -17,6 +17,9 @@ use std::sync::{
 pub struct Server {
     /// Its name in the configuration.
     pub name: Arc<str>,
+    /// Its name and its place: what is kept on disk of its sessions goes by this, as another server may have its name
+    /// when it is read.
+    pub key: Box<str>,
     /// The way to it.
     pub upstream: Upstream,
     /// What is known of it.
@@ -63,9 +66,10 @@ impl Servers {
             let upstream =
                 Upstream::new(settings.conninfo.clone(), limits.connect_timeout, limits.keepalive)?;
             let known = ServerKnowledge::default();
-            known.set_orphans(orphans.remove(&settings.name).unwrap_or_default());
-            let name = settings.name.as_str().into();
-            all.push(Arc::new(Server { name, upstream, known, reached: AtomicU8::new(0) }));
+            let key = format!("{} {}", settings.name, settings.conninfo.place());
+            known.set_orphans(orphans.remove(&key).unwrap_or_default());
+            let (name, key) = (settings.name.as_str().into(), key.into());
+            all.push(Arc::new(Server { name, key, upstream, known, reached: AtomicU8::new(0) }));
         }
         Ok(Self { all, upstreams: config.upstreams.clone(), lost: orphans })
     }
@@ -86,15 +90,15 @@ impl Servers {
         Some((Arc::clone(self.of(upstream)?), dbname))
     }
 
-    /// What a process before this one left behind on servers that are not configured any more: nobody can tell
-    /// whether it has ended.
+    /// What a process before this one left behind on servers that are not configured any more, or not by that name in that
+    /// place: nobody can tell whether it has ended.
     pub fn lost(&self) -> &Orphans {
         &self.lost
     }
 
     /// Everything that was left behind and has not been seen to end.
     pub fn orphans(&self) -> Orphans {
-        let known = self.all.iter().map(|server| (server.name.to_string(), server.known.orphans()));
+        let known = self.all.iter().map(|server| (server.key.to_string(), server.known.orphans()));
         known.filter(|(_, pids)| !pids.is_empty()).chain(self.lost.clone()).collect()
     }
 }

@@ -316,6 +316,26 @@ fn what_was_left_on_a_server_that_is_configured_no_more_keeps_from_frozen() {
 }
 
 #[test]
+fn what_was_left_on_a_server_whose_name_another_has_now_keeps_from_frozen() {
+    let Some((pair, _turn)) = pair() else { return };
+    let file = |server: &Postgres| format!("upstream = 'host=127.0.0.1 port={}'\n", server.port);
+    let proxy = Proxy::configured(tempdir().unwrap(), &file(&pair.b));
+    let mut writer = proxy.connect("ledger_v2");
+    say(&mut writer, "INSERT INTO t SELECT 1 FROM pg_sleep(3)");
+    eventually("it writes", || is_active(&pair.b).then_some(()));
+    proxy.signal("KILL");
+    let proxy = Proxy::configured(proxy.ended(), &file(&pair.a));
+    let _reader = proxy.connect("shop");
+    let ran = proxy.run(&["freeze", "--reason", "x", "--drain-timeout", "300ms"]);
+    assert_eq!((ran.code, proxy.status()["orphans"].as_u64()), (3, Some(1)), "{ran:?}");
+    proxy.signal("TERM");
+    let proxy = Proxy::configured(proxy.ended(), &file(&pair.b));
+    let _reader = proxy.connect("ledger_v2");
+    proxy.is_eventually("frozen");
+    assert_eq!(pair.b.rows("ledger_v2"), 1, "it was committed before frozen was said");
+}
+
+#[test]
 fn quiet_is_never_said_of_servers_that_nobody_looks_at() {
     let Some((pair, _turn)) = pair() else { return };
     let proxy = pair.proxy("a");
@@ -409,6 +429,14 @@ fn another_server_in_the_place_of_one_of_them_needs_a_thaw_that_accepts_it() {
     assert_eq!(told, before);
     assert_eq!(proxy.status()["upstreams"][0]["server_at_freeze"], Value::Null);
     assert_eq!(proxy.metric("frostgate_server_changed"), Some(1.0));
+    proxy.signal("KILL");
+    let proxy = Proxy::configured(proxy.ended(), &file(port).replace("'b'", "'c'"));
+    let ran = proxy.run(&["thaw"]);
+    assert_eq!(ran.code, 4, "another name does not make it the one that was frozen: {ran:?}");
+    assert!(ran.err.contains("the server b that was frozen") && !ran.err.contains(&own), "{ran:?}");
+    proxy.signal("KILL");
+    let proxy = Proxy::configured(proxy.ended(), &file(port));
+    eventually("b is known", || proxy.status()["upstreams"][1]["server_at_freeze"].as_str().map(|_| ()));
     let ran = proxy.run(&["thaw"]);
     assert_eq!(ran.code, 4, "{ran:?}");
     assert!(ran.err.contains("the server b is another one") && !ran.err.contains(&own), "{ran:?}");
