@@ -141,7 +141,7 @@ async fn run(config: Config, start: Start, reread: Reread) -> Result<(), AppErro
     watching::spawn_watchers(&mut tasks, &operator, &shared, seen);
     operator.resume();
     manager::spawn_tellers(&mut tasks, &manager, (&operator, &shared.switch), counters);
-    signals::until_stopped(&operator, &shared, &manager, console.as_deref()).await?;
+    signals::until_stopped(&operator, &shared, &manager, console.as_ref()).await?;
     stop(tasks, &operator, &shared).await;
     Ok(())
 }

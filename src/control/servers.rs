@@ -12,7 +12,11 @@ use crate::{
     freeze::{Freeze, FreezeState},
     tls::TlsError,
 };
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::{task::JoinSet, time::timeout};
+
+/// So long a thaw waits for what monitors say of servers that are not known, all together.
+const FIND_OUT_LIMIT: Duration = Duration::from_secs(2);
 
 impl Operator {
     /// The servers, in the order of the configuration.
@@ -70,13 +74,19 @@ impl Operator {
     }
 
     /// Before the gate opens it should be known in front of which servers: where nobody has asked, the monitor does.
-    pub(super) async fn find_out_servers(&self) {
+    /// All are asked together, and none that is silent keeps the gate shut.
+    pub(super) async fn find_out_servers(self: &Arc<Self>) {
         if self.switch.state().freeze.is_none() {
             return;
         }
+        let mut looks = JoinSet::new();
         for watched in self.watched.iter().filter(|watched| watched.server.known.identity().is_none()) {
-            self.look_again(watched).await;
+            let (operator, watched) = (Arc::clone(self), Arc::clone(watched));
+            drop(looks.spawn(async move { operator.look_again(&watched).await }));
         }
+        let all = async { while looks.join_next().await.is_some() {} };
+        // Those that have not answered then are not known.
+        drop(timeout(FIND_OUT_LIMIT, all).await);
     }
 
     /// The monitor, or somebody who is logged in, shall ask what has become of the sessions that a process before

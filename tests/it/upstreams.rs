@@ -5,8 +5,11 @@ use crate::support::{Message, Postgres, Proxy, Ran, Wire, eventually, short};
 use frostgate::wire::startup::{CancelKey, StartupMessage};
 use serde_json::Value;
 use std::{
+    fmt::Write as _,
+    net::TcpListener,
     process::Stdio,
     sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    time::{Duration, Instant},
 };
 use tempfile::tempdir;
 
@@ -333,6 +336,33 @@ fn what_was_left_on_a_server_whose_name_another_has_now_keeps_from_frozen() {
     let _reader = proxy.connect("ledger_v2");
     proxy.is_eventually("frozen");
     assert_eq!(pair.b.rows("ledger_v2"), 1, "it was committed before frozen was said");
+}
+
+#[test]
+fn a_thaw_and_a_stop_wait_for_no_server_that_is_silent() {
+    let silent: Vec<TcpListener> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let mut file = String::new();
+    for (at, listener) in silent.iter().enumerate() {
+        let place = format!("host=127.0.0.1 port={}", listener.local_addr().unwrap().port());
+        write!(
+            file,
+            "[[upstreams]]\nname = 'u{at}'\nconninfo = '{place}'\nmonitor = '{place} user=m'\n\
+             [[databases]]\nname = 'd{at}'\nupstream = 'u{at}'\n"
+        )
+        .unwrap();
+    }
+    let proxy = Proxy::configured(tempdir().unwrap(), &file);
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--no-wait"]).code, 0);
+    let begin = Instant::now();
+    assert_eq!(proxy.run(&["thaw"]).code, 0);
+    assert!(begin.elapsed() < Duration::from_secs(8), "one limit for all of them: {:?}", begin.elapsed());
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--no-wait"]).code, 0);
+    let begin = Instant::now();
+    proxy.signal("USR2");
+    proxy.signal("HUP");
+    proxy.signal("TERM");
+    drop(proxy.ended());
+    assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
 
 #[test]
