@@ -86,6 +86,16 @@ impl Upstreams {
         }
     }
 
+    /// What clients call the database that a server calls so; none: no client's name is another one, or this is one.
+    pub fn client_name(&self, dbname: &str) -> Option<&str> {
+        if self.databases.contains_key(dbname) {
+            return None;
+        }
+        let is_meant = |target: &Target| target.dbname.as_deref() == Some(dbname);
+        let names = self.databases.iter().filter(|(_, target)| is_meant(target));
+        names.map(|(name, _)| name.as_str()).min()
+    }
+
     /// Puts `upstream` and `monitor` together with the two lists.
     pub(super) fn check(
         main: Option<UpstreamSettings>,
@@ -241,6 +251,7 @@ mod tests {
         assert_eq!(upstreams.route("shop"), Some(Route { upstream: "b", dbname: Some("shop_v2") }));
         assert_eq!(upstreams.route("shop_v2"), Some(Route { upstream: MAIN, dbname: None }));
         assert_eq!(upstreams.to_string(), "a:5432, b (b:5432)");
+        assert_eq!((upstreams.client_name("shop_v2"), upstreams.client_name("shop")), (Some("shop"), None));
     }
 
     #[test]

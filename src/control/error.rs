@@ -121,6 +121,12 @@ pub enum ControlError {
     /// A freeze is limited, or thawed, by too many matches.
     #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]
     ScopeTooLarge,
+    /// A freeze of some would leave those open that it shall hold for.
+    #[error("{problem}")]
+    Scope {
+        /// Why, and what to do.
+        problem: String,
+    },
     /// The configuration can't be read again, or is wrong.
     #[error("{problem}")]
     Configuration {
@@ -158,6 +164,7 @@ impl ControlError {
             Self::Hook { .. } | Self::SmokeNeeded => 4,
             Self::ExemptTransactionOpen { .. }
             | Self::Unfenced { .. }
+            | Self::Scope { .. }
             | Self::NoMonitor { .. }
             | Self::NewServer { .. } => 4,
             Self::Monitor(_) => 5,

@@ -19,6 +19,7 @@ mod reload;
 mod reopen;
 mod rules;
 mod servers;
+mod scope;
 mod sessions;
 mod smoke;
 mod status;

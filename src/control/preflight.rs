@@ -72,7 +72,7 @@ impl Operator {
     }
 
     /// Servers that have one identity, the later by the earlier.
-    fn twins(&self) -> Vec<(String, String)> {
+    pub(super) fn twins(&self) -> Vec<(String, String)> {
         let mut known: HashMap<String, &str> = HashMap::new();
         let mut twins = Vec::new();
         for watched in &self.watched {

@@ -4,12 +4,10 @@ use super::{
     command::{DrainOptions, FreezeCall, OnTimeout, ThawCall, VerbReply},
     error::ControlError,
     operator::{Operator, lock},
+    scope::check_scope,
     told::{HookTold, Occasion},
 };
-use crate::{
-    freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, SCOPE_LIMIT, check_words},
-    matching::Match,
-};
+use crate::freeze::{Change, Epoch, FreezeRequest, FreezeState, Phase, SCOPE_LIMIT, check_words};
 use serde_json::json;
 use std::sync::{Arc, atomic::Ordering};
 
@@ -23,6 +21,7 @@ impl Operator {
         words("reason", &call.reason)?;
         words("by", &call.by)?;
         check_scope(&call.scope)?;
+        self.guard_scope(&call.scope)?;
         if let (Some(pooler), false) = (self.pooler(), call.allow_unfenced) {
             return Err(ControlError::Unfenced { which: self.which(pooler) });
         }
@@ -157,11 +156,4 @@ impl Operator {
         let options = DrainOptions { on_timeout: OnTimeout::Stay, ..lock(&self.drain).options };
         self.begin_drain(options, epoch);
     }
-}
-
-fn check_scope(scope: &[Match]) -> Result<(), ControlError> {
-    if scope.len() > SCOPE_LIMIT {
-        return Err(ControlError::ScopeTooLarge);
-    }
-    scope.iter().try_for_each(|of| of.check().map_err(|fault| ControlError::Rule { fault: fault.into() }))
 }

@@ -90,6 +90,11 @@ impl Servers {
         Some((Arc::clone(self.of(upstream)?), dbname))
     }
 
+    /// What clients call the database that a server calls so, if it is another name than that.
+    pub fn client_name(&self, dbname: &str) -> Option<&str> {
+        self.upstreams.client_name(dbname)
+    }
+
     /// What a process before this one left behind on servers that are not configured any more, or not by that name in that
     /// place: nobody can tell whether it has ended.
     pub fn lost(&self) -> &Orphans {

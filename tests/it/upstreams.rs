@@ -250,6 +250,38 @@ fn a_freeze_of_one_database_leaves_the_other_server_open() {
 }
 
 #[test]
+fn a_freeze_of_databases_that_would_hold_for_nobody_is_refused() {
+    let Some((pair, _turn)) = pair() else { return };
+    let proxy = pair.proxy("");
+    for (database, told) in [("ledger_v2", "--database ledger"), ("nothing", "no database is called nothing")]
+    {
+        let ran = proxy.run(&["freeze", "--reason", "x", "--database", database]);
+        assert!(ran.code == 4 && ran.err.contains(told), "{ran:?}");
+        assert_eq!(proxy.state(), "open");
+    }
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--database", "ledger"]).code, 0);
+}
+
+#[test]
+fn a_freeze_of_databases_is_refused_where_two_upstreams_may_be_one_server() {
+    let server = Postgres::shared();
+    let (port, database) = (server.port, server.database());
+    let file = format!(
+        "upstream = 'host=127.0.0.1 port={port}'\n[[upstreams]]\nname = 'b'\nconninfo = 'host=twin hostaddr=127.0.0.1 port={port}'\n\
+         [[databases]]\nname = 'b'\nupstream = 'b'\ndbname = '{database}'\n"
+    );
+    let proxy = Proxy::configured(tempdir().unwrap(), &file);
+    for database in [database.as_str(), "b"] {
+        proxy.connect(database).ask("SELECT 1");
+    }
+    let identity = |at: usize| proxy.status()["upstreams"][at]["server"].as_str().map(str::to_owned);
+    eventually("both are known", || identity(0).and(identity(1)));
+    let ran = proxy.run(&["freeze", "--reason", "x", "--database", "b"]);
+    assert!(ran.code == 4 && ran.err.contains("have one system identifier"), "{ran:?}");
+    assert_eq!(proxy.run(&["freeze", "--reason", "x"]).code, 0, "of all, nobody is left out");
+}
+
+#[test]
 fn a_server_that_is_away_leaves_the_other_one_at_work() {
     let Some((pair, _turn)) = pair() else { return };
     let proxy = pair.proxy("");
