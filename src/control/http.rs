@@ -3,6 +3,7 @@
 
 use super::{
     command::{ExceptCall, FreezeCall, ReopenCall, ThawCall, UnexceptCall, VerifyCall},
+    connections::Bounded,
     error::{ControlError, with_sources},
     operator::Operator,
     page,
@@ -64,7 +65,7 @@ pub fn control_routes(operator: Arc<Operator>) -> Router {
 /// # Errors
 /// The listener failed.
 pub async fn serve_tcp(listener: TcpListener, routes: Router) -> Result<(), ControlError> {
-    let served = axum::serve(listener, routes).await;
+    let served = axum::serve(Bounded::new(listener), routes).await;
     served.map_err(|source| ControlError::Serve { what: "the HTTP port".into(), source })
 }
 
@@ -73,7 +74,7 @@ pub async fn serve_tcp(listener: TcpListener, routes: Router) -> Result<(), Cont
 /// # Errors
 /// The listener failed.
 pub async fn serve_unix(listener: UnixListener, routes: Router) -> Result<(), ControlError> {
-    let served = axum::serve(listener, routes).await;
+    let served = axum::serve(Bounded::new(listener), routes).await;
     served.map_err(|source| ControlError::Serve { what: "the control socket".into(), source })
 }
 

@@ -2,6 +2,7 @@
 //! told (`status`, `telling`), what is known of the servers (`watched`, `servers`, `verify`), and how it is reached (`http`).
 
 mod command;
+mod connections;
 mod drain;
 mod error;
 mod evidence;
@@ -18,8 +19,8 @@ mod record;
 mod reload;
 mod reopen;
 mod rules;
-mod servers;
 mod scope;
+mod servers;
 mod sessions;
 mod smoke;
 mod status;

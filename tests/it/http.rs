@@ -2,6 +2,7 @@
 
 use crate::support::{Postgres, Proxy, eventually};
 use serde_json::Value;
+use std::net::TcpStream;
 
 fn told(proxy: &Proxy, path: &str) -> Value {
     let (status, body) = proxy.http(&format!("GET {path}"));
@@ -57,4 +58,20 @@ fn the_http_port_tells_exceptions_and_windows_and_changes_nothing() {
         let (status, _) = proxy.http(&format!("POST /v1/{verb}"));
         assert!(status.contains(" 404 "), "{verb}: {status}");
     }
+}
+
+#[test]
+fn silent_connections_to_the_http_port_take_no_more_descriptors_than_it_may_hold() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let before = proxy.descriptors();
+    let silent: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(("127.0.0.1", proxy.http)).unwrap()).collect();
+    // The control socket has places of its own, and sessions have theirs.
+    eventually("as many as it may hold", || (proxy.descriptors() >= before + 64).then_some(()));
+    assert_eq!(proxy.connect(&database).ask("SELECT 1"), "TDC I");
+    assert_eq!(proxy.state(), "open");
+    assert!(proxy.descriptors() < before + 80, "{}", proxy.descriptors());
+    drop(silent);
+    assert_eq!(told(&proxy, "/v1/status")["state"], "open");
 }

@@ -232,6 +232,11 @@ impl Proxy {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 
+    /// File descriptors that the process has open.
+    pub(crate) fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.id())).unwrap().count()
+    }
+
     /// Memory that the process has, in KiB.
     pub(crate) fn memory_kib(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
