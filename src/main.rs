@@ -48,10 +48,11 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Self::Cli(error) => error.exit(),
-            Self::App(
-                AppError::Listen { .. } | AppError::State(_) | AppError::Tls(_) | AppError::Secrets(_),
-            ) => Exit::Usage,
-            Self::App(AppError::System { .. }) => Exit::Failure,
+            Self::App(AppError::Tls(_) | AppError::Secrets(_)) => Exit::Usage,
+            // A moment later the address or the directory may be free: a service manager shall try again.
+            Self::App(AppError::Listen { .. } | AppError::State(_) | AppError::System { .. }) => {
+                Exit::Failure
+            }
             Self::Demo(error) => error.exit(),
         }
     }
