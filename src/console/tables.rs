@@ -51,6 +51,7 @@ pub(super) const TABLES: &[Table] = &[
             "pid",
             "user",
             "database",
+            "upstream",
             "application",
             "client",
             "entrance",

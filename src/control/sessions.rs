@@ -23,6 +23,8 @@ pub struct SessionTold {
     pub user: String,
     /// The database.
     pub database: String,
+    /// The name of the server that it is on.
+    pub upstream: String,
     /// The name that the client gives itself.
     pub application: String,
     /// Where it comes from: an address with its port, or `local`.
@@ -56,6 +58,7 @@ impl SessionTold {
             pid: who.cancel_key.as_ref().map(|key| key.process_id),
             user: who.user.clone(),
             database: who.database.clone(),
+            upstream: who.upstream.to_string(),
             application: record.application().to_string(),
             client: who.client.map_or_else(|| "local".to_owned(), |address| address.to_string()),
             entrance: who.entrance.as_str().into(),
@@ -129,6 +132,7 @@ mod tests {
             pid: None,
             user: "ann".into(),
             database: "db".into(),
+            upstream: "main".into(),
             application: String::new(),
             client: "local".into(),
             entrance: "ordinary".into(),

@@ -132,9 +132,9 @@ pub struct HoldsUp {
 impl HoldsUp {
     /// What is told of a session, if it holds something up.
     pub(super) fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        let SessionTold { session, pid, user, database, application, client, standing, age_s, .. } =
-            SessionTold::of(record, now);
-        let upstream = record.identity.upstream.to_string();
+        let SessionTold {
+            session, pid, user, database, upstream, application, client, standing, age_s, ..
+        } = SessionTold::of(record, now);
         (record.report().standing != Standing::Quiet).then(|| Self {
             session,
             pid,

@@ -27,6 +27,7 @@ fn the_http_port_tells_who_is_there_and_who_may_write_first() {
     let (first, second) = (&sessions["sessions"][0], &sessions["sessions"][1]);
     assert_eq!((&first["in_transaction"], &first["entrance"]), (&true.into(), &"ordinary".into()), "{first}");
     assert!(first["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{first}");
+    assert_eq!(first["upstream"], "main", "{first}");
     assert!(first["pid"].as_u64().unwrap() > 0, "{first}");
     assert_eq!((&second["application"], &second["standing"]), (&"idle".into(), &"quiet".into()), "{second}");
     assert_eq!(writer.ask("COMMIT"), "C I");
