@@ -54,6 +54,7 @@ async fn watch_relays(operator: Arc<Operator>, mut seen: mpsc::Receiver<Seen>) {
                 let lines = operator.audit().due(now());
                 operator.write_audit(lines);
                 operator.settle_writers();
+                operator.save_refusals();
                 operator.end_exceptions().await;
             }
         }

@@ -3,22 +3,16 @@
 use super::{
     markdown::markdown,
     operator::{Operator, lock},
-    record::{WindowLine, WindowRecord},
+    record::{RefusedInWindow, WindowLine, WindowRecord},
     told::{HookTold, Occasion},
     window::{Current, WindowPlan, WindowsReply},
 };
-use crate::{freeze::FreezeState, observe::Entry};
+use crate::freeze::FreezeState;
 use serde_json::json;
 use std::sync::Arc;
 
 /// Windows that the HTTP port tells: each is read from the disk.
 const TOLD_LIMIT: usize = 50;
-
-/// By which kinds of refused statements are told apart, across restarts of the book.
-fn kind(entry: &Entry) -> String {
-    let Entry { user, database, application, client, fingerprint, command, .. } = entry;
-    [user, database, application, client.as_str(), fingerprint.as_str(), command].join("\0")
-}
 
 impl Operator {
     /// A window begins, or goes on after a restart of the process.
@@ -33,8 +27,22 @@ impl Operator {
             record.note_hook(hook);
         }
         let entries = self.audit().book().entries();
-        let before = entries.iter().map(|entry| (kind(entry), entry.count)).collect();
-        *lock(&self.window.current) = Some(Current { record, before });
+        let before = entries
+            .into_iter()
+            .map(RefusedInWindow::of)
+            .map(|refused| (refused.kind(), refused.count))
+            .collect();
+        let earlier = record.earlier();
+        *lock(&self.window.current) = Some(Current { record, before, earlier, saved: 0 });
+    }
+
+    /// Keeps who was refused since the record was saved last, so that a crash leaves it.
+    pub fn save_refusals(&self) {
+        let total = self.audit().book().total();
+        let is_news = lock(&self.window.current).as_ref().is_some_and(|current| current.saved != total);
+        if is_news {
+            self.save_record();
+        }
     }
 
     /// The state is `frozen`. Tells whether it is for the first time in this window.
@@ -62,12 +70,18 @@ impl Operator {
 
     /// Keeps what is known so far. What can't be kept is told, and tried again the next time.
     pub(super) fn save_record(&self) {
-        let (entries, rules) = (self.audit().book().entries(), self.exceptions().exceptions);
+        let (entries, total) = {
+            let audit = self.audit();
+            (audit.book().entries(), audit.book().total())
+        };
+        let rules = self.exceptions().exceptions;
         let record = {
             let mut current = lock(&self.window.current);
             let Some(current) = &mut *current else { return };
-            let before = &current.before;
-            current.record.set_refusals(entries, |entry| before.get(&kind(entry)).copied().unwrap_or(0));
+            let before =
+                |refused: &RefusedInWindow| current.before.get(&refused.kind()).copied().unwrap_or(0);
+            current.record.set_refusals(entries, before, &current.earlier);
+            current.saved = total;
             if !rules.is_empty() {
                 current.record.exceptions = rules;
             }

@@ -9,6 +9,7 @@ use crate::{freeze::Freeze, observe::Entry};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// Lines of the audit that a window keeps.
 const EVENTS_LIMIT: usize = 500;
@@ -38,6 +39,35 @@ pub struct RefusedInWindow {
     pub count: u64,
     /// The last time.
     pub last: Timestamp,
+}
+
+impl RefusedInWindow {
+    pub(super) fn of(entry: Entry) -> Self {
+        Self {
+            count: entry.count,
+            application: entry.application.to_string(),
+            user: entry.user.to_string(),
+            database: entry.database.to_string(),
+            client: entry.client,
+            command: entry.command.to_string(),
+            tables: entry.tables,
+            fingerprint: entry.fingerprint,
+            last: entry.last,
+        }
+    }
+
+    /// By which kinds are told apart, across restarts of the book.
+    pub(super) fn kind(&self) -> String {
+        let Self { user, database, application, client, fingerprint, command, .. } = self;
+        [user, database, application, client, fingerprint, command].map(String::as_str).join("\0")
+    }
+}
+
+/// What a window's record had of refusals when this process began.
+#[derive(Debug, Default)]
+pub(super) struct Earlier {
+    refused: u64,
+    refusals: Vec<RefusedInWindow>,
 }
 
 /// See the module's text.
@@ -130,22 +160,34 @@ impl WindowRecord {
         }
     }
 
-    /// What was refused since the window began; `before` tells how often each had been refused by then.
-    pub(super) fn set_refusals(&mut self, entries: Vec<Entry>, before: impl Fn(&Entry) -> u64) {
-        let told = |entry: Entry| RefusedInWindow {
-            count: entry.count.saturating_sub(before(&entry)),
-            application: entry.application.to_string(),
-            user: entry.user.to_string(),
-            database: entry.database.to_string(),
-            client: entry.client,
-            command: entry.command.to_string(),
-            tables: entry.tables,
-            fingerprint: entry.fingerprint,
-            last: entry.last,
-        };
-        let mut all: Vec<RefusedInWindow> = entries.into_iter().map(told).filter(|r| r.count > 0).collect();
+    /// What it has of refusals: what a process before this one wrote down.
+    pub(super) fn earlier(&self) -> Earlier {
+        Earlier { refused: self.refused, refusals: self.refusals.clone() }
+    }
+
+    /// What was refused since the window began; `before` tells how often each had been refused by then, and `earlier`
+    /// what processes before this one had written down.
+    pub(super) fn set_refusals(
+        &mut self,
+        entries: Vec<Entry>,
+        before: impl Fn(&RefusedInWindow) -> u64,
+        earlier: &Earlier,
+    ) {
+        let mut all: HashMap<String, RefusedInWindow> =
+            earlier.refusals.iter().map(|refused| (refused.kind(), refused.clone())).collect();
+        self.refused = earlier.refused;
+        for mut refused in entries.into_iter().map(RefusedInWindow::of) {
+            let count = refused.count.saturating_sub(before(&refused));
+            if count == 0 {
+                continue;
+            }
+            self.refused = self.refused.saturating_add(count);
+            let known = all.get(&refused.kind()).map_or(0, |known| known.count);
+            refused.count = known.saturating_add(count);
+            drop(all.insert(refused.kind(), refused));
+        }
+        let mut all: Vec<RefusedInWindow> = all.into_values().collect();
         all.sort_by(|a, b| b.count.cmp(&a.count).then(a.last.cmp(&b.last)));
-        self.refused = all.iter().map(|refused| refused.count).sum();
         all.truncate(REFUSALS_LIMIT);
         self.refusals = all;
     }

@@ -1,7 +1,7 @@
 //! The window that is open, or rather shut: its record as it goes, and what belongs to it.
 
 use super::{
-    record::{WindowLine, WindowRecord},
+    record::{Earlier, WindowLine, WindowRecord},
     told::ReopenTold,
 };
 use crate::{
@@ -74,6 +74,10 @@ pub(super) struct Current {
     pub(super) record: WindowRecord,
     /// How often each kind had been refused when it began.
     pub(super) before: HashMap<String, u64>,
+    /// What had been written down by a process before this one.
+    pub(super) earlier: Earlier,
+    /// How many the book had counted when the record was saved last.
+    pub(super) saved: u64,
 }
 
 impl Window {

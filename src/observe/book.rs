@@ -143,6 +143,11 @@ impl Book {
         self.forgotten
     }
 
+    /// How many were counted, those by entries that are gone among them.
+    pub fn total(&self) -> u64 {
+        self.entries.values().fold(self.forgotten, |sum, entry| sum.saturating_add(entry.count))
+    }
+
     fn make_room(&mut self) {
         let quietest = self.entries.iter().min_by_key(|(_, entry)| entry.last).map(|(key, _)| key.clone());
         if let Some(entry) = quietest.and_then(|key| self.entries.remove(&key)) {
@@ -171,7 +176,7 @@ mod tests {
             let at = Timestamp::from_second(i64::try_from(n).unwrap()).unwrap();
             book.note(key(u64::try_from(n).unwrap()), &tried(), at);
         }
-        assert_eq!((book.entries().len(), book.forgotten()), (BOOK_LIMIT, 5));
+        assert_eq!((book.entries().len(), book.forgotten(), book.total()), (BOOK_LIMIT, 5, 1_005));
         assert!(!book.entries().iter().any(|e| e.fingerprint == format!("{:016x}", 0)));
     }
 

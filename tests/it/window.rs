@@ -157,12 +157,28 @@ fn a_window_is_written_down_across_restarts_with_who_was_refused() {
     proxy.signal("TERM");
     let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
     proxy.is_eventually("frozen");
+    named(&proxy, &database, "worker").ask("DELETE FROM t");
+    // Nobody asks for the report: what a crash leaves is on the disk already.
+    let kept = proxy.folder.path().join("state/windows/1.json");
+    let refused = || {
+        serde_json::from_str::<serde_json::Value>(&fs::read_to_string(&kept).ok()?).ok()?["refused"].as_u64()
+    };
+    eventually("it is kept", || (refused() == Some(4)).then_some(()));
+    proxy.signal("KILL");
+    let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
+    proxy.is_eventually("frozen");
     assert_eq!(proxy.run(&["thaw", "--by", "bob", "--reason", "done"]).code, 0);
     let record = proxy.run(&["report", "--json"]).json();
+    assert_eq!(record["refused"], 4, "{record}");
+    assert_eq!(
+        (&record["refusals"][0]["application"], &record["refusals"][0]["count"]),
+        (&"worker".into(), &4.into())
+    );
+    assert_eq!(record["refusals"].as_array().unwrap().len(), 1, "{record}");
     assert_eq!((&record["ended_by"], &record["end_reason"]), (&"bob".into(), &"done".into()));
     assert_eq!(record["exceptions"][0]["sessions"], 0, "{record}");
     let events = record["events"].as_array().unwrap();
-    assert!(events.iter().filter(|event| event["event"] == "frozen").count() == 2, "{record}");
+    assert!(events.iter().filter(|event| event["event"] == "frozen").count() == 3, "{record}");
 }
 
 #[test]
