@@ -45,6 +45,12 @@ impl Operator {
         }
     }
 
+    /// A second freeze has other words; who froze stays who froze.
+    pub(super) fn renew_record(&self, state: &FreezeState) {
+        let Some(freeze) = &state.freeze else { return };
+        self.window.change(|record| (record.reason, record.until) = (freeze.reason.clone(), freeze.until));
+    }
+
     /// The state is `frozen`. Tells whether it is for the first time in this window.
     pub(super) fn note_frozen(&self) -> bool {
         let now = self.now();

@@ -44,6 +44,8 @@ impl Operator {
         self.switch.publish(state.clone(), phase);
         if change == Change::Made {
             self.begin_record(&state, hooks);
+        } else {
+            self.renew_record(&state);
         }
         self.tell(
             "freeze",

@@ -121,7 +121,7 @@ impl FreezeState {
             let is_wider = scope != held.scope || !held.thawed.is_empty();
             let frozen_at = held.frozen_at.filter(|_| !is_wider);
             let until = until.or(held.until);
-            let freeze = Freeze { reason, by, until, scope, thawed: Vec::new(), frozen_at, ..held.clone() };
+            let freeze = Freeze { reason, until, scope, thawed: Vec::new(), frozen_at, ..held.clone() };
             let change = if is_wider { Change::Widened } else { Change::Already };
             return (Self { freeze: Some(freeze), ..self.clone() }, change);
         }
@@ -242,10 +242,11 @@ mod tests {
         let (first, change) = FreezeState::default().freeze(request("one"), Timestamp::UNIX_EPOCH);
         assert_eq!((first.epoch, change), (Epoch(1), Change::Made));
         let later = Timestamp::from_second(60).unwrap();
-        let (second, change) = first.freeze(request("two"), later);
+        let (second, change) = first.freeze(FreezeRequest { by: "eve".into(), ..request("two") }, later);
         assert_eq!((second.epoch, change), (Epoch(1), Change::Already));
         let held = second.freeze.unwrap();
         assert_eq!((held.reason.as_str(), held.since), ("two", Timestamp::UNIX_EPOCH));
+        assert_eq!(held.by, "ann", "who froze stays who froze");
     }
 
     #[test]

@@ -167,6 +167,7 @@ fn a_window_is_written_down_across_restarts_with_who_was_refused() {
     proxy.signal("KILL");
     let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
     proxy.is_eventually("frozen");
+    assert_eq!(proxy.run(&["freeze", "--reason", "longer", "--by", "eve", "--until", "45m"]).code, 0);
     assert_eq!(proxy.run(&["thaw", "--by", "bob", "--reason", "done"]).code, 0);
     let record = proxy.run(&["report", "--json"]).json();
     assert_eq!(record["refused"], 4, "{record}");
@@ -175,6 +176,8 @@ fn a_window_is_written_down_across_restarts_with_who_was_refused() {
         (&"worker".into(), &4.into())
     );
     assert_eq!(record["refusals"].as_array().unwrap().len(), 1, "{record}");
+    assert_eq!((&record["reason"], record["until"].is_string()), (&"longer".into(), true), "{record}");
+    assert_ne!(record["by"], "eve", "who froze stays who froze: {record}");
     assert_eq!((&record["ended_by"], &record["end_reason"]), (&"bob".into(), &"done".into()));
     assert_eq!(record["exceptions"][0]["sessions"], 0, "{record}");
     let events = record["events"].as_array().unwrap();
