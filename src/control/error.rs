@@ -118,6 +118,9 @@ pub enum ControlError {
     /// A reopening is under way.
     #[error("a reopening is under way already")]
     Reopening,
+    /// Another verb has come since the one that this belongs to.
+    #[error("overtaken by another verb")]
+    Overtaken,
     /// A freeze is limited, or thawed, by too many matches.
     #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]
     ScopeTooLarge,
@@ -160,7 +163,7 @@ impl ControlError {
             Self::Words { .. } | Self::Rule { .. } | Self::NoSuchRule { .. } | Self::ScopeTooLarge => 2,
             Self::Option { .. } | Self::NoSuchSession { .. } => 2,
             Self::NoSmoke | Self::NobodyLooks | Self::NoStages | Self::Configuration { .. } => 2,
-            Self::NotFrozen | Self::Reopening => 1,
+            Self::NotFrozen | Self::Reopening | Self::Overtaken => 1,
             Self::Hook { .. } | Self::SmokeNeeded => 4,
             Self::ExemptTransactionOpen { .. }
             | Self::Unfenced { .. }

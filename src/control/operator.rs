@@ -86,7 +86,8 @@ pub struct Operator {
     pub(super) servers: Arc<Servers>,
     pub(super) watched: Vec<Arc<Watched>>,
     pub(super) writers: Arc<Writers>,
-    pub(super) verbs: AsyncMutex<()>,
+    /// One verb at a time: how many have changed, or asked anew for, the freeze.
+    pub(super) verbs: AsyncMutex<u64>,
     pub(super) drain: Mutex<Drain>,
     /// The epoch that has been declared frozen.
     pub(super) declared: AtomicU64,
@@ -129,7 +130,7 @@ impl Operator {
             counters: parts.counters,
             servers: parts.servers,
             watched: parts.watched.into_iter().map(Arc::new).collect(),
-            verbs: AsyncMutex::new(()),
+            verbs: AsyncMutex::new(0),
             drain: Mutex::new(Drain::default()),
             declared: AtomicU64::new(0),
             health: Mutex::new(Health::default()),

@@ -7,7 +7,7 @@ use super::{
     operator::{Operator, lock},
     told::{ReopenPhase, ReopenTold},
 };
-use crate::{config::Stage, freeze::Epoch};
+use crate::config::Stage;
 use serde_json::json;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -58,13 +58,16 @@ impl Operator {
             *reopening = Some(told.clone());
         }
         let before = self.counted();
-        if let Err(error) = self.open_stage(first, &call).await {
-            self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
-            return Err(error);
-        }
+        let verbs = match self.open_stage(first, &call, None).await {
+            Ok(verbs) => verbs,
+            Err(error) => {
+                self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
+                return Err(error);
+            }
+        };
         let operator = Arc::clone(self);
         // It ends with its last stage, or when another verb comes between.
-        drop(tokio::spawn(async move { operator.go_on(stages, call, before).await }));
+        drop(tokio::spawn(async move { operator.go_on(stages, call, (before, verbs)).await }));
         Ok(told)
     }
 
@@ -73,27 +76,33 @@ impl Operator {
         lock(&self.window.reopening).clone()
     }
 
-    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall, mut before: Counted) {
+    /// `first` is what had been counted before the first stage, and the verbs when it was open.
+    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall, first: (Counted, u64)) {
+        let (mut before, mut verbs) = first;
         for (at, stage) in stages.iter().enumerate() {
             if at > 0 {
                 if let Some(told) = &mut *lock(&self.window.reopening) {
                     (told.stage, told.passed) = (stage.name.clone(), at);
                 }
                 before = self.counted();
-                if let Err(error) = self.open_stage(stage, &call).await {
-                    return self.fail(stage, with_sources(&error)).await;
-                }
+                verbs = match self.open_stage(stage, &call, Some(verbs)).await {
+                    Ok(verbs) => verbs,
+                    Err(ControlError::Overtaken) => {
+                        return self.end_reopening(ReopenPhase::Overtaken, None);
+                    }
+                    Err(error) => return self.fail(stage, with_sources(&error)).await,
+                };
             }
-            match self.watch_stage(stage, before).await {
+            match self.watch_stage(stage, before, verbs).await {
                 StageEnd::Passed => self.tell("stage_passed", json!({ "stage": stage.name })),
                 StageEnd::Overtaken => return self.end_reopening(ReopenPhase::Overtaken, None),
                 StageEnd::Failed(problem) => return self.fail(stage, problem).await,
             }
         }
-        if self.switch.state().freeze.is_some()
-            && let Err(error) = self.thaw(thaw_call(&call, None)).await
-        {
-            return self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
+        match self.thaw_after(thaw_call(&call, None), Some(verbs)).await {
+            Ok(_) => {}
+            Err(ControlError::Overtaken) => return self.end_reopening(ReopenPhase::Overtaken, None),
+            Err(error) => return self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error))),
         }
         if let Some(told) = &mut *lock(&self.window.reopening) {
             told.passed = told.stages;
@@ -101,17 +110,24 @@ impl Operator {
         self.end_reopening(ReopenPhase::Done, None);
     }
 
-    async fn open_stage(self: &Arc<Self>, stage: &Stage, call: &ReopenCall) -> Result<(), ControlError> {
+    /// Opens it unless another verb has come since so many were counted; how many it is now.
+    async fn open_stage(
+        self: &Arc<Self>,
+        stage: &Stage,
+        call: &ReopenCall,
+        after: Option<u64>,
+    ) -> Result<u64, ControlError> {
+        let (_, verbs) = self.thaw_after(thaw_call(call, Some(stage)), after).await?;
         self.tell("stage_opened", json!({ "stage": stage.name, "by": call.by }));
-        self.thaw(thaw_call(call, Some(stage))).await.map(drop)
+        Ok(verbs)
     }
 
     /// Watches for the stage's time. What others do in between ends it.
-    async fn watch_stage(&self, stage: &Stage, before: Counted) -> StageEnd {
+    async fn watch_stage(&self, stage: &Stage, before: Counted, verbs: u64) -> StageEnd {
         let begun = self.now();
-        let (epoch, edition) = self.moment();
         loop {
-            if self.moment() != (epoch, edition) {
+            // Neither the epoch nor the scope would tell: a freeze of everybody may leave both as they were.
+            if *self.verbs.lock().await != verbs {
                 return StageEnd::Overtaken;
             }
             let too_many = |what: &str, count: u64, limit: Option<u64>| {
@@ -131,12 +147,6 @@ impl Operator {
             }
             sleep(LOOK).await;
         }
-    }
-
-    /// What another verb changes: the epoch, and who is thawed.
-    fn moment(&self) -> (Epoch, usize) {
-        let state = self.switch.state();
-        (state.epoch, state.freeze.as_ref().map_or(usize::MAX, |freeze| freeze.thawed.len()))
     }
 
     /// Statements refused, and errors that the server gave to sessions which are open again, or never were frozen.

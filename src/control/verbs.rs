@@ -29,7 +29,8 @@ impl Operator {
             return Err(ControlError::NoMonitor { which: self.which(unwatched) });
         }
         let hooks = self.before_freeze(&call).await?;
-        let _one_at_a_time = self.verbs.lock().await;
+        let mut verbs = self.verbs.lock().await;
+        *verbs = verbs.saturating_add(1);
         let FreezeCall { reason, by, until, drain: options, scope, .. } = call;
         let before = self.switch.state();
         let request = FreezeRequest { reason: reason.clone(), by: by.clone(), until, scope };
@@ -87,16 +88,29 @@ impl Operator {
     /// # Errors
     /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
     pub async fn thaw(self: &Arc<Self>, call: ThawCall) -> Result<VerbReply, ControlError> {
+        self.thaw_after(call, None).await.map(|(reply, _)| reply)
+    }
+
+    /// As [`Operator::thaw`], but only if no verb has come since that many were counted; the count beside the answer is
+    /// the one to go on from.
+    pub(super) async fn thaw_after(
+        self: &Arc<Self>,
+        call: ThawCall,
+        after: Option<u64>,
+    ) -> Result<(VerbReply, u64), ControlError> {
         check_scope(call.whom.as_slice())?;
         self.find_out_servers().await;
-        let _one_at_a_time = self.verbs.lock().await;
+        let mut verbs = self.verbs.lock().await;
+        if after.is_some_and(|after| after != *verbs) {
+            return Err(ControlError::Overtaken);
+        }
         let before = self.switch.state();
         let (state, change) = match &call.whom {
             None => before.thaw(),
             Some(whom) => before.thaw_some(whom),
         };
         if change == Change::Already {
-            return Ok(self.reply(change));
+            return Ok((self.reply(change), *verbs));
         }
         if self.lacks_smoke() && !(call.skip_smoke && call.reason.is_some()) {
             return Err(ControlError::SmokeNeeded);
@@ -119,6 +133,7 @@ impl Operator {
         self.keep(&state, "shut")?;
         // The operator's rules end with the freeze: what was made of them is kept before.
         self.save_record();
+        *verbs = verbs.saturating_add(1);
         self.open(state, change);
         self.tell(if change == Change::Made { "thaw" } else { "thaw_some" }, facts);
         if change == Change::Made {
@@ -127,7 +142,7 @@ impl Operator {
         } else {
             self.save_record();
         }
-        Ok(self.reply(change))
+        Ok((self.reply(change), *verbs))
     }
 
     fn open(&self, state: FreezeState, change: Change) {

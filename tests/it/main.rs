@@ -36,4 +36,5 @@ mod upstreams;
 mod verbs;
 mod wal;
 mod window;
+mod window_guards;
 mod writers;

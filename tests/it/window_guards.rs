@@ -1,0 +1,30 @@
+//! What keeps a window from doing harm: another's freeze, an interrupt, a command that can't be started, a verb that
+//! comes between; and in which words it is told.
+
+use crate::support::{Postgres, Proxy, eventually, upstream};
+use std::fs;
+
+fn configured(text: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("frostgate.toml");
+    fs::write(&file, text).unwrap();
+    Proxy::in_folder(folder, &upstream(Postgres::trusting()), &["--config", file.to_str().unwrap()])
+}
+
+#[test]
+fn a_freeze_of_everybody_is_not_thawed_by_the_reopening_that_it_came_into() {
+    let proxy = configured(
+        "[[reopen]]\nname = 'adm'\nuser = 'adm'\ndwell_ms = 2000\n\
+         [[reopen]]\nname = 'app'\nuser = 'app'\ndwell_ms = 100\n",
+    );
+    for user in ["adm", "app"] {
+        assert_eq!(proxy.run(&["freeze", "--user", user, "--reason", "x"]).code, 0);
+    }
+    assert_eq!(proxy.run(&["reopen", "--no-wait"]).code, 0);
+    let ran = proxy.run(&["freeze", "--reason", "STOP"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = eventually("the end of the reopening", || proxy.audit("reopen").first().cloned());
+    assert_eq!(told["outcome"], "overtaken", "{told}");
+    assert_eq!((proxy.state(), proxy.audit("stage_opened").len()), ("frozen".into(), 1));
+    assert_eq!(proxy.status()["thawed"], serde_json::json!([]));
+}
