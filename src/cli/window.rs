@@ -25,6 +25,10 @@ pub async fn window(
     caller: &Caller,
     environment: BTreeMap<String, String>,
 ) -> Result<Exit, CliError> {
+    if args.freeze.options.no_wait {
+        let problem = "a window's command runs when the state is frozen: the drain is waited for".into();
+        return Err(CliError::Usage { what: "--no-wait", problem });
+    }
     let client = caller.client(&args.freeze.reach);
     let plan: WindowPlan = client.get("/v1/window").await?;
     let way = way(&plan, &environment)?;

@@ -28,3 +28,12 @@ fn a_freeze_of_everybody_is_not_thawed_by_the_reopening_that_it_came_into() {
     assert_eq!((proxy.state(), proxy.audit("stage_opened").len()), ("frozen".into(), 1));
     assert_eq!(proxy.status()["thawed"], serde_json::json!([]));
 }
+
+#[test]
+fn a_window_does_not_take_the_option_that_would_not_wait_for_the_drain() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    let ran = proxy.run(&["window", "--reason", "x", "--no-wait", "--", "true"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("--no-wait") && ran.err.contains("drain"), "{ran:?}");
+    assert_eq!((proxy.state().as_str(), proxy.audit("freeze").len()), ("open", 0));
+}
