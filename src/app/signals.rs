@@ -55,6 +55,7 @@ async fn freeze(mut signals: Signal, operator: Arc<Operator>) {
             require_quiet: false,
             scope: Vec::new(),
             skip_hooks: true,
+            must_be_open: false,
         };
         if let Err(error) = operator.freeze(call).await {
             tracing::error!(%error, "SIGUSR1");

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     check::{CheckReport, Quiet},
-    control::{self, FreezeEnd, FreezeWait, Status, VerbReply, headline, holding_up, thawed},
+    control::{self, FreezeCall, FreezeEnd, FreezeWait, Status, VerbReply, headline, holding_up, thawed},
     freeze::Phase,
 };
 use serde_json::{Value, json};
@@ -22,10 +22,19 @@ const WATCH_MS: u64 = 1_000;
 /// # Errors
 /// The proxy can't be reached or said no, or something typed is wrong.
 pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError> {
+    freeze_if(args, caller, false).await
+}
+
+/// As [`freeze`], and if it is so said, only what is open.
+pub(super) async fn freeze_if(
+    args: FreezeArgs,
+    caller: &Caller,
+    must_be_open: bool,
+) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
     let (no_wait, requires_quiet) = (args.options.no_wait, args.options.require_quiet);
     let by = args.by.unwrap_or_else(|| caller.name.clone());
-    let call = args.options.call(by, &caller.now)?;
+    let call = FreezeCall { must_be_open, ..args.options.call(by, &caller.now)? };
     let reply: VerbReply = client.post("/v1/freeze", &call).await?;
     if !reply.state_durable {
         say(

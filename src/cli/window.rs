@@ -42,7 +42,7 @@ pub async fn window(
     }
     let WindowArgs { freeze, reopen, command, .. } = args;
     let reason = freeze.options.reason.clone();
-    let frozen = verbs::freeze(freeze, caller).await?;
+    let frozen = verbs::freeze_if(freeze, caller, true).await?;
     if frozen != Exit::Done {
         advise("the command was not run");
         return Ok(frozen);

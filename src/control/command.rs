@@ -36,6 +36,9 @@ pub struct FreezeCall {
     /// Do not run the commands that must succeed before.
     #[serde(default)]
     pub skip_hooks: bool,
+    /// Freeze only what is open: do not take over a freeze of somebody else.
+    #[serde(default)]
+    pub must_be_open: bool,
 }
 
 /// How a drain is waited for.

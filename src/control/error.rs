@@ -7,6 +7,7 @@ use crate::{
     matching::RuleFault,
     monitor::MonitorError,
 };
+use jiff::Timestamp;
 use std::io;
 
 /// See the module's text. Its texts are for operators.
@@ -36,6 +37,19 @@ pub enum ControlError {
     ExemptTransactionOpen {
         /// How many.
         count: usize,
+    },
+    /// It is frozen, or draining, already.
+    #[error(
+        "{by} has shut the gate already, since {since:.0} ({reason}): a window would thaw that freeze at its end; wait until \
+         it is over, or, if it is yours, run the command through the maintenance listener, then frostgate thaw"
+    )]
+    NotOpen {
+        /// Who froze.
+        by: String,
+        /// Why.
+        reason: String,
+        /// Since when.
+        since: Timestamp,
     },
     /// Nothing would reject what the classifier can't see.
     #[error(
@@ -164,7 +178,7 @@ impl ControlError {
             Self::Option { .. } | Self::NoSuchSession { .. } => 2,
             Self::NoSmoke | Self::NobodyLooks | Self::NoStages | Self::Configuration { .. } => 2,
             Self::NotFrozen | Self::Reopening | Self::Overtaken => 1,
-            Self::Hook { .. } | Self::SmokeNeeded => 4,
+            Self::Hook { .. } | Self::SmokeNeeded | Self::NotOpen { .. } => 4,
             Self::ExemptTransactionOpen { .. }
             | Self::Unfenced { .. }
             | Self::Scope { .. }

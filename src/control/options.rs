@@ -103,6 +103,7 @@ impl FreezeOptions {
             require_quiet: self.require_quiet,
             scope: self.whom.whom()?.into_iter().collect(),
             skip_hooks: self.skip_hooks,
+            must_be_open: false,
         })
     }
 }

@@ -171,6 +171,7 @@ impl Operator {
             require_quiet: false,
             scope,
             skip_hooks: true,
+            must_be_open: false,
         };
         let frozen = self.freeze(call).await;
         let problem = match frozen {

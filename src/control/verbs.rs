@@ -28,8 +28,10 @@ impl Operator {
         if let (Some(unwatched), true) = (self.unwatched(), call.require_quiet) {
             return Err(ControlError::NoMonitor { which: self.which(unwatched) });
         }
+        self.check_open(&call)?;
         let hooks = self.before_freeze(&call).await?;
         let mut verbs = self.verbs.lock().await;
+        self.check_open(&call)?;
         *verbs = verbs.saturating_add(1);
         let FreezeCall { reason, by, until, drain: options, scope, .. } = call;
         let before = self.switch.state();
@@ -62,6 +64,19 @@ impl Operator {
         self.keep(&state, "shut")?;
         self.save_record();
         Ok(self.reply(change))
+    }
+
+    /// Looked at twice: what hooks do is spared where it is known to be for nothing, and what counts is the look under
+    /// the lock.
+    fn check_open(&self, call: &FreezeCall) -> Result<(), ControlError> {
+        match &self.switch.state().freeze {
+            Some(freeze) if call.must_be_open => Err(ControlError::NotOpen {
+                by: freeze.by.clone(),
+                reason: freeze.reason.clone(),
+                since: freeze.since,
+            }),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// What must succeed before the gate shuts; not asked of a second freeze.

@@ -37,3 +37,18 @@ fn a_window_does_not_take_the_option_that_would_not_wait_for_the_drain() {
     assert!(ran.err.contains("--no-wait") && ran.err.contains("drain"), "{ran:?}");
     assert_eq!((proxy.state().as_str(), proxy.audit("freeze").len()), ("open", 0));
 }
+
+#[test]
+fn a_window_does_not_take_over_the_freeze_of_somebody_else() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    assert_eq!(proxy.run(&["freeze", "--reason", "storage move", "--by", "bob"]).code, 0);
+    let mark = proxy.folder.path().join("ran");
+    let ran = proxy.run(&["window", "--reason", "x", "--by", "ann", "--", "touch", mark.to_str().unwrap()]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    for told in ["bob", "storage move", "frostgate thaw"] {
+        assert!(ran.err.contains(told), "{told}: {ran:?}");
+    }
+    assert!(!mark.exists());
+    let status = proxy.status();
+    assert_eq!((&status["state"], &status["reason"]), (&"frozen".into(), &"storage move".into()));
+}
