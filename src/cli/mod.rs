@@ -17,6 +17,7 @@ mod show;
 mod verb_args;
 mod verbs;
 mod verify;
+mod way;
 mod window;
 mod window_args;
 mod writers;

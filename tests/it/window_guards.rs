@@ -1,7 +1,7 @@
 //! What keeps a window from doing harm: another's freeze, an interrupt, a command that can't be started, a verb that
 //! comes between; and in which words it is told.
 
-use crate::support::{Postgres, Proxy, eventually, upstream};
+use crate::support::{Postgres, Proxy, Ran, eventually, upstream};
 use std::fs;
 
 fn configured(text: &str) -> Proxy {
@@ -51,4 +51,28 @@ fn a_window_does_not_take_over_the_freeze_of_somebody_else() {
     assert!(!mark.exists());
     let status = proxy.status();
     assert_eq!((&status["state"], &status["reason"]), (&"frozen".into(), &"storage move".into()));
+}
+
+#[test]
+fn a_database_url_that_cannot_be_led_elsewhere_keeps_a_window_from_freezing() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    let mut verb = proxy.verb(&["window", "--reason", "x", "--", "true"]);
+    let ran = Ran::of(&verb.env("DATABASE_URL", "mysql://app:secret@db/shop").output().unwrap());
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.err.contains("DATABASE_URL") && !ran.err.contains("secret"), "{ran:?}");
+    assert_eq!((proxy.state().as_str(), proxy.audit("freeze").len()), ("open", 0));
+}
+
+#[test]
+fn the_command_of_a_window_finds_its_own_url_and_no_variable_that_leads_elsewhere() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    let print = "echo \"$DATABASE_URL ${PGHOSTADDR-none} ${PGSERVICE-none}\"";
+    let mut verb = proxy.verb(&["window", "--reason", "x", "--", "sh", "-c", print]);
+    verb.env("DATABASE_URL", "postgresql+psycopg://app:p%40w@db:5432/shop?schema=public&pool=5");
+    let ran = Ran::of(&verb.env("PGHOSTADDR", "192.0.2.1").env("PGSERVICE", "shop").output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let folder = proxy.maintenance.parent().unwrap().display().to_string().replace('/', "%2F");
+    let url =
+        format!("postgresql+psycopg://app:p%40w@/shop?schema=public&pool=5&host={folder}&port=1 none none");
+    assert!(ran.out.contains(&url), "{url}: {ran:?}");
 }
