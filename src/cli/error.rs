@@ -117,6 +117,15 @@ pub enum CliError {
         #[source]
         source: io::Error,
     },
+    /// A command can't be started.
+    #[error("can't run {program}")]
+    Command {
+        /// The command.
+        program: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// Files can't be written to a folder.
     #[error("can't write to {}", path.display())]
     Folder {
@@ -145,9 +154,12 @@ impl CliError {
             Self::Unreachable { .. } => Exit::Unreachable,
             Self::Refused { exit, .. } => *exit,
             Self::Option(_) => Exit::Usage,
-            Self::Usage { .. } | Self::Config(_) | Self::Tls(_) | Self::Secrets(_) | Self::File { .. } => {
-                Exit::Usage
-            }
+            Self::Usage { .. }
+            | Self::Config(_)
+            | Self::Tls(_)
+            | Self::Secrets(_)
+            | Self::File { .. }
+            | Self::Command { .. } => Exit::Usage,
             Self::Answer { .. } | Self::Folder { .. } | Self::Stdio(_) => Exit::Failure,
         }
     }

@@ -10,9 +10,12 @@ use super::{
     verbs,
     way::{ASTRAY, way},
 };
-use crate::control::{ReopenCall, ThawCall, VerbReply, WindowPlan};
+use crate::control::{ReopenCall, Status, ThawCall, VerbReply, WindowPlan};
 use std::collections::BTreeMap;
-use tokio::process::Command;
+use tokio::{
+    process::Command,
+    signal::unix::{Signal, SignalKind, signal},
+};
 
 /// `window`. `environment` is the caller's.
 ///
@@ -45,13 +48,43 @@ pub async fn window(
         advise("the command was not run");
         return Ok(frozen);
     }
-    let code = run(&command, &way).await?;
-    if code != 0 {
-        advise(&format!("the command ended with {code}"));
-        return Ok(Exit::Child(code));
+    // From here on an interrupt is ours: the freeze must not be left without a word.
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let ended = run(&command, &way, &mut interrupts).await;
+    let ended = ended.inspect_err(|_| advise("the command could not be started"))?;
+    match ended {
+        Ended::Code(0) => {}
+        Ended::Code(code) => {
+            advise(&format!("the command ended with {code}"));
+            return Ok(Exit::Child(code));
+        }
+        Ended::Interrupted(what) => return interrupted(&client, what).await,
     }
-    if plan.has_smoke {
-        let told = guards::try_it(&client).await?;
+    // What is interrupted is the waiting: what the proxy has begun goes on there.
+    tokio::select! {
+        biased;
+        _ = interrupts.recv() => {
+            let status: Status = client.get("/v1/status").await?;
+            say(&format!(
+                "interrupted: the command was done, and the proxy is {}; a reopening that has begun goes on there: see \
+                 frostgate status; frostgate thaw opens for everybody",
+                status.state.as_str()
+            ));
+            Ok(Exit::Interrupted)
+        }
+        exit = finish(&client, caller, &reason, (plan.has_smoke, reopen)) => exit,
+    }
+}
+
+/// Tries, if there is something to try, and opens again.
+async fn finish(
+    client: &Client,
+    caller: &Caller,
+    reason: &str,
+    (has_smoke, by_stages): (bool, bool),
+) -> Result<Exit, CliError> {
+    if has_smoke {
+        let told = guards::try_it(client).await?;
         out(&guards::passed(&told))?;
         if told.problem.is_some() {
             advise("the command was done");
@@ -59,12 +92,19 @@ pub async fn window(
         }
     }
     let opened =
-        open(&client, caller, &reason, reopen).await.inspect_err(|_| advise("the command was done"))?;
+        open(client, caller, reason, by_stages).await.inspect_err(|_| advise("the command was done"))?;
     if opened {
         out("the report: frostgate report")?;
-        return Ok(Exit::Child(code));
+        return Ok(Exit::Done);
     }
     Ok(Exit::Failure)
+}
+
+/// Tells how it stands after an interrupt.
+async fn interrupted(client: &Client, what: &str) -> Result<Exit, CliError> {
+    let status: Status = client.get("/v1/status").await?;
+    advise(&format!("interrupted: the proxy is {}; {what}", status.state.as_str()));
+    Ok(Exit::Interrupted)
 }
 
 /// Whether the window may begin.
@@ -105,14 +145,40 @@ fn advise(what: &str) {
     ));
 }
 
-/// Runs the child to its end. A signal takes it as it would have without us.
-async fn run(command: &[String], way: &[(&'static str, String)]) -> Result<u8, CliError> {
-    let Some((program, arguments)) = command.split_first() else { return Ok(0) };
+/// How the command ended.
+enum Ended {
+    Code(u8),
+    /// Interrupted; what became of the command.
+    Interrupted(&'static str),
+}
+
+/// Runs the command to its end. At a terminal an interrupt reaches it too: it is waited for, so that nothing writes on
+/// unseen, until there is a second one.
+async fn run(
+    command: &[String],
+    way: &[(&'static str, String)],
+    interrupts: &mut Signal,
+) -> Result<Ended, CliError> {
+    let Some((program, arguments)) = command.split_first() else { return Ok(Ended::Code(0)) };
+    let failed = |source| CliError::Command { program: program.clone(), source };
     let mut child = Command::new(program);
     child.args(arguments).envs(way.iter().map(|(name, value)| (*name, value)));
     for name in ASTRAY {
         child.env_remove(name);
     }
-    let status = child.status().await.map_err(|source| CliError::File { path: program.into(), source })?;
-    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+    let mut child = child.spawn().map_err(failed)?;
+    // An interrupt that came with the command's end counts: who interrupts does not want a thaw.
+    tokio::select! {
+        biased;
+        _ = interrupts.recv() => {}
+        status = child.wait() => {
+            let code = status.map_err(failed)?.code().and_then(|code| u8::try_from(code).ok());
+            return Ok(Ended::Code(code.unwrap_or(1)));
+        }
+    }
+    say("interrupted: the command is waited for; interrupt again to leave it alone");
+    tokio::select! {
+        _ = interrupts.recv() => Ok(Ended::Interrupted("the command may still run")),
+        _ = child.wait() => Ok(Ended::Interrupted("the command has ended")),
+    }
 }

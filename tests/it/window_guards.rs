@@ -2,13 +2,41 @@
 //! comes between; and in which words it is told.
 
 use crate::support::{Postgres, Proxy, Ran, eventually, upstream};
-use std::fs;
+use std::{
+    fs,
+    process::{Child, Command, Stdio},
+};
 
 fn configured(text: &str) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frostgate.toml");
     fs::write(&file, text).unwrap();
     Proxy::in_folder(folder, &upstream(Postgres::trusting()), &["--config", file.to_str().unwrap()])
+}
+
+/// A verb that goes on by itself.
+fn begun(proxy: &Proxy, arguments: &[&str]) -> Child {
+    proxy.verb(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn interrupt(verb: &Child) {
+    assert!(Command::new("kill").args(["-INT", &verb.id().to_string()]).status().unwrap().success());
+}
+
+/// It may not be waiting for a signal yet: it is sent once the verb listens for it, as the kernel tells.
+fn interrupt_when_listening(verb: &Child) {
+    const INTERRUPT: u64 = 1 << 1;
+    eventually("it listens for the signal", || {
+        let status = fs::read_to_string(format!("/proc/{}/status", verb.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+        (u64::from_str_radix(caught.trim(), 16).unwrap() & INTERRUPT != 0).then_some(())
+    });
+    interrupt(verb);
+}
+
+fn ended(mut verb: Child) -> Ran {
+    eventually("the end of the verb", || verb.try_wait().unwrap());
+    Ran::of(&verb.wait_with_output().unwrap())
 }
 
 #[test]
@@ -75,4 +103,45 @@ fn the_command_of_a_window_finds_its_own_url_and_no_variable_that_leads_elsewher
     let url =
         format!("postgresql+psycopg://app:p%40w@/shop?schema=public&pool=5&host={folder}&port=1 none none");
     assert!(ran.out.contains(&url), "{url}: {ran:?}");
+}
+
+#[test]
+fn an_interrupted_window_waits_for_its_command_and_stays_frozen() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    let (mark, go) = (proxy.folder.path().join("begun"), proxy.folder.path().join("go"));
+    let command = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", mark.display(), go.display());
+    let window = || begun(&proxy, &["window", "--reason", "x", "--", "sh", "-c", &command]);
+    let verb = window();
+    eventually("the command runs", || mark.exists().then_some(()));
+    interrupt_when_listening(&verb);
+    fs::write(&go, "").unwrap();
+    let ran = ended(verb);
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.err.contains("the proxy is frozen") && ran.err.contains("frostgate thaw"), "{ran:?}");
+    assert_eq!(proxy.state(), "frozen");
+    proxy.thaw();
+    fs::remove_file(&go).unwrap();
+    fs::remove_file(&mark).unwrap();
+    let mut verb = window();
+    eventually("the command runs", || mark.exists().then_some(()));
+    eventually("it does not wait for ever", || {
+        interrupt(&verb);
+        verb.try_wait().unwrap()
+    });
+    fs::write(&go, "").unwrap();
+    let ran = ended(verb);
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.err.contains("may still run"), "{ran:?}");
+    assert_eq!(proxy.state(), "frozen");
+}
+
+#[test]
+fn a_window_whose_command_cannot_be_started_says_how_to_go_on() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    let ran = proxy.run(&["window", "--reason", "x", "--", "/nonexistent/migrate"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for told in ["can't run /nonexistent/migrate", "to go back", "frostgate thaw"] {
+        assert!(ran.err.contains(told), "{told}: {ran:?}");
+    }
+    assert_eq!(proxy.state(), "frozen");
 }
