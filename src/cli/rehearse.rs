@@ -53,10 +53,10 @@ pub async fn rehearse(args: RehearseArgs, caller: &Caller) -> Result<Exit, CliEr
     let before: WritersReply = client.get("/v1/writers").await?;
     progress(&format!("rehearsing for {}: nothing is refused", args.length));
     // What is interrupted is the rehearsal: what it has seen so far is told.
-    tokio::select! {
-        () = sleep(length) => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let exit = tokio::select! {
+        () = sleep(length) => Exit::Done,
+        _ = tokio::signal::ctrl_c() => Exit::Interrupted,
+    };
     sleep(SETTLING).await;
     let all = rehearsed(&client, &before, caller.now.time_zone(), window).await?;
     if args.reach.json {
@@ -64,7 +64,7 @@ pub async fn rehearse(args: RehearseArgs, caller: &Caller) -> Result<Exit, CliEr
     } else {
         out(&show(&all, &args))?;
     }
-    Ok(Exit::Done)
+    Ok(exit)
 }
 
 async fn rehearsed(

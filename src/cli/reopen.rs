@@ -27,7 +27,14 @@ pub async fn reopen(args: ReopenArgs, caller: &Caller) -> Result<Exit, CliError>
     // What is interrupted is the waiting; the reopening goes on.
     let told = tokio::select! {
         told = wait(&client, begun, no_wait) => told?,
-        _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
+        _ = tokio::signal::ctrl_c() => {
+            let told: Option<ReopenTold> = client.get("/v1/reopen").await?;
+            let told = told.map_or_else(String::new, |told| format!(": {}", text(&told)));
+            say(&format!(
+                "interrupted; the reopening goes on{told}; frostgate freeze ends it, frostgate thaw opens for everybody"
+            ));
+            return Ok(Exit::Interrupted);
+        }
     };
     out(&if reach.json { json!(told).to_string() } else { text(&told) })?;
     Ok(match told.phase {

@@ -38,7 +38,7 @@ pub(super) fn say(text: &str) {
 /// The status, in some lines.
 pub(super) fn status(status: &Status) -> String {
     let mut lines = Vec::new();
-    let mut line = |label: &str, value: String| lines.push(format!("{label:<14}{value}"));
+    let mut line = |label: &str, value: String| lines.push(format!("{label:<16}{value}"));
     line("state", headline(status));
     if let Some(reason) = &status.reason {
         line("reason", reason.clone());
@@ -87,7 +87,7 @@ pub(super) fn status(status: &Status) -> String {
     if !status.state_durable {
         line("durable", "no: the state directory is on a volatile file system".into());
     }
-    for who in status.holding_up.iter().filter(|_| status.state == Phase::Draining) {
+    for who in status.holding_up.iter().filter(|_| status.state != Phase::Open) {
         line("holding up", holding_up(who));
     }
     lines.join("\n")
@@ -153,7 +153,10 @@ fn quiet(status: &Status) -> String {
         (Quiet::Verified, None, Some(report)) => format!("quiet: verified at {}", instant(report.checked_at)),
         (_, Some(problem), _) => format!("quiet: not checked, {problem}"),
         (_, None, Some(_)) => "quiet: not checked; frostgate verify tells why".into(),
-        (_, None, None) => "quiet: not checked while open".into(),
+        (_, None, None) if status.state == Phase::Frozen => {
+            "quiet: not checked yet; frostgate verify looks".into()
+        }
+        (_, None, None) => format!("quiet: not checked while {}", status.state.as_str()),
     }
 }
 

@@ -9,7 +9,9 @@ use super::{
 };
 use crate::{
     check::{CheckReport, Quiet},
-    control::{self, FreezeCall, FreezeEnd, FreezeWait, Status, VerbReply, headline, holding_up, thawed},
+    control::{
+        self, FreezeCall, FreezeEnd, FreezeWait, Status, VerbReply, headline, holding_up, shut, thawed,
+    },
     freeze::Phase,
 };
 use serde_json::{Value, json};
@@ -42,8 +44,7 @@ pub(super) async fn freeze_if(
         );
     }
     if no_wait {
-        let text = format!("the gate is shut (epoch {}); draining", reply.epoch);
-        out(&if args.reach.json { json!(reply).to_string() } else { text })?;
+        out(&if args.reach.json { json!(reply).to_string() } else { shut(&reply) })?;
         return Ok(Exit::Done);
     }
     // What is interrupted is the waiting; the gate stays as it is.

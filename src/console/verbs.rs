@@ -9,7 +9,7 @@ use crate::{
     check::Quiet,
     control::{
         FreezeEnd, FreezeOptions, FreezeWait, Status, ThawOptions, VerbReply, WATCH_AFTER_FREEZE, headline,
-        holding_up, progress, thawed,
+        holding_up, progress, shut, thawed,
     },
 };
 use std::{pin::pin, time::Duration};
@@ -42,8 +42,7 @@ impl Visit {
             tell(notices, Notice { warns: true, text: text.into(), detail: None });
         }
         if no_wait {
-            let told = format!("the gate is shut (epoch {}); draining", reply.epoch);
-            return Ok(vec![[row(&reply, told), vec![None]].concat()]);
+            return Ok(vec![[row(&reply, shut(&reply)), vec![None]].concat()]);
         }
         let waiting = self.wait(FreezeWait::new(&reply, drain), requires_quiet, notices);
         // Each arm only waits: what is not chosen has changed nothing.

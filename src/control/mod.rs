@@ -50,7 +50,7 @@ pub use sessions::{SessionTold, SessionsReply};
 pub use status::{CheckTold, HoldsUp, Status};
 pub use told::{HookTold, Occasion, ReopenPhase, ReopenTold, SmokeTold};
 pub use waiting::{
-    FreezeEnd, FreezeWait, WATCH_AFTER_FREEZE, headline, holding_up, instant, progress, thawed,
+    FreezeEnd, FreezeWait, WATCH_AFTER_FREEZE, headline, holding_up, instant, progress, shut, thawed,
 };
 pub use watched::{Replaced, UpstreamTold, Watched};
 pub use when::{since, until};

@@ -110,6 +110,15 @@ pub fn holding_up(who: &HoldsUp) -> String {
     )
 }
 
+/// What `freeze` came to for whom does not wait, in one line.
+pub fn shut(reply: &VerbReply) -> String {
+    match reply.state {
+        Phase::Frozen => format!("frozen (epoch {})", reply.epoch),
+        // The answer is made before another verb can come: it is not open.
+        Phase::Open | Phase::Draining => format!("the gate is shut (epoch {}); draining", reply.epoch),
+    }
+}
+
 /// What `thaw` came to, in one line.
 pub fn thawed(reply: &VerbReply) -> String {
     let told = match (reply.state, reply.changed) {

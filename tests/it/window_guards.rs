@@ -1,9 +1,10 @@
 //! What keeps a window from doing harm: another's freeze, an interrupt, a command that can't be started, a verb that
 //! comes between; and in which words it is told.
 
-use crate::support::{Postgres, Proxy, Ran, eventually, upstream};
+use crate::support::{Postgres, Proxy, Ran, eventually, unix_query, upstream};
 use std::{
     fs,
+    os::unix::net::UnixStream,
     process::{Child, Command, Stdio},
 };
 
@@ -144,4 +145,55 @@ fn a_window_whose_command_cannot_be_started_says_how_to_go_on() {
         assert!(ran.err.contains(told), "{told}: {ran:?}");
     }
     assert_eq!(proxy.state(), "frozen");
+}
+
+#[test]
+fn an_interrupted_reopening_and_an_interrupted_rehearsal_say_what_became_of_them() {
+    let proxy = configured("[[reopen]]\nname = 'adm'\nuser = 'adm'\ndwell_ms = 60000\n");
+    let rehearsal = begun(&proxy, &["rehearse", "--for", "10m"]);
+    interrupt_when_listening(&rehearsal);
+    let ran = ended(rehearsal);
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.out.contains("nothing would have been refused"), "{ran:?}");
+    proxy.freeze();
+    let reopening = begun(&proxy, &["reopen"]);
+    interrupt_when_listening(&reopening);
+    let ran = ended(reopening);
+    assert_eq!(ran.code, 130, "{ran:?}");
+    assert!(ran.err.contains("goes on") && ran.err.contains("frostgate freeze"), "{ran:?}");
+}
+
+#[test]
+fn the_status_names_whom_a_thaw_waits_for_and_says_what_was_not_checked_and_why() {
+    let server = Postgres::trusting();
+    let database = server.database();
+    let monitor = format!("{} user=postgres dbname=postgres", upstream(server));
+    let proxy = Proxy::with(&upstream(server), &["--monitor", &monitor]);
+    let mut writer = proxy.connect(&database);
+    writer.ask("BEGIN; INSERT INTO t VALUES (1)");
+    proxy.shut();
+    let told = proxy.run(&["status"]).out;
+    assert!(told.contains("quiet: not checked while draining"), "{told}");
+    assert!(told.contains("holding up"), "{told}");
+    assert_eq!(writer.ask("COMMIT"), "C I");
+    proxy.is_eventually("frozen");
+    let ran = proxy.run(&["freeze", "--reason", "x", "--no-wait"]);
+    assert!(ran.out.starts_with("frozen (epoch 1)") && !ran.out.contains("draining"), "{ran:?}");
+    let mut keeper = UnixStream::connect(&proxy.maintenance).unwrap();
+    unix_query(&mut keeper, &database, "BEGIN; INSERT INTO t VALUES (1)");
+    let ran = proxy.run(&["thaw"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    let told = proxy.run(&["status"]).out;
+    assert!(told.contains("holding up") && told.contains("from local"), "{told}");
+}
+
+#[test]
+fn a_fault_at_the_start_is_told_apart_from_its_label() {
+    let proxy = Proxy::spawn(Postgres::shared());
+    proxy.signal("TERM");
+    let folder = proxy.ended();
+    fs::write(folder.path().join("state/state.json"), "{}").unwrap();
+    let proxy = Proxy::in_folder(folder, &upstream(Postgres::shared()), &[]);
+    let told = proxy.run(&["status"]).out;
+    assert!(told.contains("\nstarted frozen "), "{told}");
 }
