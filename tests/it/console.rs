@@ -166,7 +166,7 @@ fn a_drain_is_told_of_as_it_goes_and_its_stragglers_by_name() {
     assert!(ended.starts_with("frozen|1|"), "{ended}");
     assert_eq!(server.rows(&database), 0);
     let again = set.ann("FREEZE REASON 'again' NO_WAIT");
-    assert_eq!(again, "frozen|1|the gate is shut (epoch 1); draining|");
+    assert_eq!(again, "frozen|1|frozen (epoch 1)|");
 }
 
 /// psql, at a FREEZE that waits for a writer.
