@@ -3,13 +3,15 @@
 use crate::support::{Postgres, Proxy, Wire, eventually, upstream};
 use serde_json::Value;
 
-fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
+/// A session that gives itself that name.
+pub(crate) fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
     let mut wire = Wire::open(proxy.port);
     wire.log_in(&[("user", "postgres"), ("database", database), ("application_name", application)]);
     wire
 }
 
-fn configured(text: &str) -> Proxy {
+/// With that configuration.
+pub(crate) fn configured(text: &str) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("frostgate.toml");
     std::fs::write(&file, text).unwrap();

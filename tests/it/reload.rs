@@ -1,24 +1,14 @@
 //! SIGHUP: what of the configuration can change while the proxy runs, and what becomes of those whom it is about.
 
-use crate::support::{Postgres, Proxy, Wire, eventually, message, upstream};
+use crate::{
+    exceptions::{configured, named},
+    support::{Postgres, Proxy, eventually, message},
+};
 use serde_json::Value;
 use std::fs;
 
 const INSERT: &str = "INSERT INTO t VALUES (1)";
 const IMPORT: &str = "[[exceptions]]\nname = 'import'\napplication = 'import'\nreason = 'late'\n";
-
-fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
-    let mut wire = Wire::open(proxy.port);
-    wire.log_in(&[("user", "postgres"), ("database", database), ("application_name", application)]);
-    wire
-}
-
-fn configured(text: &str) -> Proxy {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("frostgate.toml");
-    fs::write(&file, text).unwrap();
-    Proxy::in_folder(folder, &upstream(Postgres::shared()), &["--config", file.to_str().unwrap()])
-}
 
 /// Another text in the file, and SIGHUP; what is told of it.
 fn reloaded(proxy: &Proxy, text: &str) -> Value {

@@ -1,15 +1,12 @@
 //! A whole maintenance window: what is looked at before, rehearsed, hooked, tried, opened again and written down.
 
-use crate::support::{Postgres, Proxy, Wire, eventually, upstream};
+use crate::{
+    exceptions::named,
+    support::{Postgres, Proxy, eventually, upstream},
+};
 use std::{fmt::Write as _, fs, time::Instant};
 
 const INSERT: &str = "INSERT INTO t VALUES (1)";
-
-fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
-    let mut wire = Wire::open(proxy.port);
-    wire.log_in(&[("user", "postgres"), ("database", database), ("application_name", application)]);
-    wire
-}
 
 /// With a configuration that may speak of the proxy's folder.
 fn configured(text: impl Fn(&str) -> String) -> Proxy {
