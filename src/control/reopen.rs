@@ -7,7 +7,7 @@ use super::{
     operator::{Operator, lock},
     told::{ReopenPhase, ReopenTold},
 };
-use crate::config::Stage;
+use crate::{config::Stage, freeze::Freeze, matching::Match};
 use serde_json::json;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -25,6 +25,14 @@ struct Counted {
     errors: u64,
 }
 
+/// What a reopening goes by to its end.
+struct Plan {
+    stages: Vec<Stage>,
+    call: ReopenCall,
+    /// The freeze as it was before the first stage: whom that held for is frozen again where a stage fails.
+    frozen: Freeze,
+}
+
 /// Why a stage ended.
 enum StageEnd {
     Passed,
@@ -40,9 +48,7 @@ impl Operator {
     pub async fn reopen(self: &Arc<Self>, call: ReopenCall) -> Result<ReopenTold, ControlError> {
         let stages = lock(&self.window.stages).clone();
         let Some(first) = stages.first() else { return Err(ControlError::NoStages) };
-        if self.switch.state().freeze.is_none() {
-            return Err(ControlError::NotFrozen);
-        }
+        let Some(frozen) = self.switch.state().freeze.clone() else { return Err(ControlError::NotFrozen) };
         let told = ReopenTold {
             phase: ReopenPhase::Running,
             stage: first.name.clone(),
@@ -65,9 +71,9 @@ impl Operator {
                 return Err(error);
             }
         };
-        let operator = Arc::clone(self);
+        let (operator, plan) = (Arc::clone(self), Plan { stages, call, frozen });
         // It ends with its last stage, or when another verb comes between.
-        drop(tokio::spawn(async move { operator.go_on(stages, call, (before, verbs)).await }));
+        drop(tokio::spawn(async move { operator.go_on(plan, (before, verbs)).await }));
         Ok(told)
     }
 
@@ -77,7 +83,8 @@ impl Operator {
     }
 
     /// `first` is what had been counted before the first stage, and the verbs when it was open.
-    async fn go_on(self: Arc<Self>, stages: Vec<Stage>, call: ReopenCall, first: (Counted, u64)) {
+    async fn go_on(self: Arc<Self>, plan: Plan, first: (Counted, u64)) {
+        let Plan { stages, call, frozen } = plan;
         let (mut before, mut verbs) = first;
         for (at, stage) in stages.iter().enumerate() {
             if at > 0 {
@@ -90,13 +97,13 @@ impl Operator {
                     Err(ControlError::Overtaken) => {
                         return self.end_reopening(ReopenPhase::Overtaken, None);
                     }
-                    Err(error) => return self.fail(stage, with_sources(&error)).await,
+                    Err(error) => return self.fail(stage, frozen, with_sources(&error)).await,
                 };
             }
             match self.watch_stage(stage, before, verbs).await {
                 StageEnd::Passed => self.tell("stage_passed", json!({ "stage": stage.name })),
                 StageEnd::Overtaken => return self.end_reopening(ReopenPhase::Overtaken, None),
-                StageEnd::Failed(problem) => return self.fail(stage, problem).await,
+                StageEnd::Failed(problem) => return self.fail(stage, frozen, problem).await,
             }
         }
         match self.thaw_after(thaw_call(&call, None), Some(verbs)).await {
@@ -155,17 +162,14 @@ impl Operator {
         Counted { refused: self.labels.total(), errors }
     }
 
-    async fn fail(self: &Arc<Self>, stage: &Stage, problem: String) {
-        let (reason, scope) = match &self.switch.state().freeze {
-            Some(freeze) => (freeze.reason.clone(), freeze.scope.clone()),
-            None => (format!("the reopening failed at stage {}", stage.name), Vec::new()),
-        };
+    async fn fail(self: &Arc<Self>, stage: &Stage, frozen: Freeze, problem: String) {
         self.window.stages_failed.fetch_add(1, Ordering::Relaxed);
         self.tell("stage_failed", json!({ "stage": stage.name, "problem": problem }));
-        let call = FreezeCall {
-            reason,
+        let Freeze { reason, until, scope, .. } = frozen;
+        let again = |scope: Vec<Match>| FreezeCall {
+            reason: reason.clone(),
             by: "frostgate".into(),
-            until: None,
+            until,
             drain: DrainOptions::default(),
             allow_unfenced: true,
             require_quiet: false,
@@ -173,11 +177,20 @@ impl Operator {
             skip_hooks: true,
             must_be_open: false,
         };
-        let frozen = self.freeze(call).await;
-        let problem = match frozen {
-            Ok(_) => format!("stage {}: {problem}", stage.name),
-            Err(error) => format!("stage {}: {problem}; {}", stage.name, with_sources(&error)),
-        };
+        let mut problem = format!("stage {}: {problem}", stage.name);
+        let mut note = |error: ControlError| problem = format!("{problem}; {}", with_sources(&error));
+        match self.freeze(again(scope)).await {
+            Ok(_) => {}
+            // The gate is shut to them all the same.
+            Err(error @ ControlError::NotKept { .. }) => note(error),
+            // A guard kept those from being frozen who had been: then everybody is, rather than nobody.
+            Err(error) => {
+                note(error);
+                if let Err(error) = self.freeze(again(Vec::new())).await {
+                    note(error);
+                }
+            }
+        }
         self.end_reopening(ReopenPhase::Failed, Some(problem));
     }
 

@@ -12,9 +12,14 @@ pub(super) fn check_scope(scope: &[Match]) -> Result<(), ControlError> {
 }
 
 impl Operator {
-    /// Databases are those of the configuration, by the names that clients give, and have no other name.
+    /// Databases are those of the configuration, by the names that clients give, and have no other name. What is in
+    /// force already is not looked at again: to refuse it would leave open what it was asked to freeze.
     pub(super) fn guard_scope(&self, scope: &[Match]) -> Result<(), ControlError> {
-        let databases: Vec<&str> = scope.iter().filter_map(|of| of.database.as_deref()).collect();
+        let state = self.switch.state();
+        let held = state.freeze.as_ref().map(|freeze| freeze.scope.as_slice()).unwrap_or_default();
+        let is_new = |of: &&Match| !held.contains(of);
+        let databases: Vec<&str> =
+            scope.iter().filter(is_new).filter_map(|of| of.database.as_deref()).collect();
         if databases.is_empty() {
             return Ok(());
         }

@@ -282,6 +282,41 @@ fn a_freeze_of_databases_is_refused_where_two_upstreams_may_be_one_server() {
 }
 
 #[test]
+fn a_stage_that_fails_where_two_upstreams_turned_out_to_be_one_server_leaves_nobody_open() {
+    let server = Postgres::shared();
+    let (port, database, elsewhere) = (server.port, server.database(), server.database());
+    let file = |stage: &str| {
+        format!(
+            "upstream = 'host=127.0.0.1 port={port}'\n[[upstreams]]\nname = 'b'\n\
+             conninfo = 'host=twin hostaddr=127.0.0.1 port={port}'\n[[databases]]\nname = 'b'\nupstream = 'b'\n\
+             dbname = '{elsewhere}'\n[[reopen]]\nname = 'some'\n{stage}\ndwell_ms = 60000\nmax_refused = 0\n"
+        )
+    };
+    let other = format!("database = '{database}'");
+    // Where all of the scope is in force nobody has to look at it again; where some of it is not, all are frozen.
+    for (stage, scope) in [("user = 'adm'", 2), (other.as_str(), 0)] {
+        let proxy = Proxy::configured(tempdir().unwrap(), &file(stage));
+        for database in [database.as_str(), "b"] {
+            let ran = proxy.run(&["freeze", "--reason", "x", "--database", database]);
+            assert_eq!(ran.code, 0, "nobody can know yet: {ran:?}");
+        }
+        assert_eq!(proxy.run(&["reopen", "--no-wait"]).code, 0);
+        let (mut one, mut twin) = (proxy.connect(&database), proxy.connect("b"));
+        one.ask("SELECT 1");
+        twin.ask("SELECT 1");
+        let identity = |at: usize| proxy.status()["upstreams"][at]["server"].as_str().map(str::to_owned);
+        eventually("both are known", || identity(0).and(identity(1)));
+        assert_eq!(twin.ask("INSERT INTO t VALUES (1)"), "E25006 I");
+        let told = eventually("the end of the reopening", || proxy.audit("reopen").first().cloned());
+        assert_eq!(told["outcome"], "failed", "{told}");
+        let status = proxy.status();
+        assert_eq!(status["thawed"], serde_json::json!([]), "{status}");
+        assert_eq!(status["scope"].as_array().map(Vec::len), Some(scope), "{status}");
+        assert_eq!(one.ask("INSERT INTO t VALUES (1)"), "E25006 I");
+    }
+}
+
+#[test]
 fn a_server_that_is_away_leaves_the_other_one_at_work() {
     let Some((pair, _turn)) = pair() else { return };
     let proxy = pair.proxy("");

@@ -59,6 +59,21 @@ fn a_freeze_of_everybody_is_not_thawed_by_the_reopening_that_it_came_into() {
 }
 
 #[test]
+fn a_stage_that_fails_freezes_those_again_whom_it_had_taken_out_of_the_scope() {
+    let proxy = configured("[[reopen]]\nname = 'adm'\nuser = 'adm'\ndwell_ms = 60000\nmax_refused = 0\n");
+    for user in ["adm", "postgres"] {
+        assert_eq!(proxy.run(&["freeze", "--user", user, "--reason", "x"]).code, 0);
+    }
+    let mut client = proxy.connect(&Postgres::trusting().database());
+    assert_eq!(proxy.run(&["reopen", "--no-wait"]).code, 0);
+    assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "E25006 I");
+    let told = eventually("the end of the reopening", || proxy.audit("reopen").first().cloned());
+    assert_eq!(told["outcome"], "failed", "{told}");
+    let scope = proxy.status()["scope"].clone();
+    assert!(scope.as_array().unwrap().iter().any(|of| of["user"] == "adm"), "{scope}");
+}
+
+#[test]
 fn a_window_does_not_take_the_option_that_would_not_wait_for_the_drain() {
     let proxy = Proxy::spawn(Postgres::shared());
     let ran = proxy.run(&["window", "--reason", "x", "--no-wait", "--", "true"]);
