@@ -1,0 +1,70 @@
+//! How many sessions stand how: what a drain and a thaw wait for, in numbers.
+
+use super::{entrance::Entrance, session_record::SessionRecord};
+use crate::freeze::{Gate, Standing};
+
+/// How many stand how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// All of them.
+    pub sessions: usize,
+    /// Exempt ones.
+    pub exempt: usize,
+    /// Exempt ones with a transaction open.
+    pub exempt_in_transaction: usize,
+    /// Those for whom the freeze does not hold, by its scope or by an exception.
+    pub spared: usize,
+    /// Have not met the gate yet, or their fence is on its way.
+    pub settling: usize,
+    /// May be writing.
+    pub unproven: usize,
+    /// Have written and not ended.
+    pub writing: usize,
+    /// Have not seen that all others are quiet.
+    pub unaware: usize,
+    /// Read-only to their end though the gate is open again.
+    pub leftovers: usize,
+    /// Logins under way in which a trigger may write.
+    pub logins: usize,
+    /// Sessions of a process before this one that may still be at something.
+    pub orphans: usize,
+}
+
+impl Census {
+    pub(super) fn count(&mut self, record: &SessionRecord, gate: Gate) {
+        let epoch = gate.epoch;
+        let add = |field: &mut usize| *field = field.saturating_add(1);
+        let report = record.report();
+        add(&mut self.sessions);
+        if report.is_leftover {
+            add(&mut self.leftovers);
+        }
+        if record.identity.entrance == Entrance::Maintenance {
+            add(&mut self.exempt);
+            if report.in_transaction {
+                add(&mut self.exempt_in_transaction);
+            }
+            return;
+        }
+        if report.is_spared && gate.is_shut() {
+            let is_met = report.epoch == epoch && report.edition == gate.edition;
+            add(if is_met { &mut self.spared } else { &mut self.settling });
+            return;
+        }
+        match report.standing {
+            Standing::Quiet | Standing::Settling if report.epoch != epoch => add(&mut self.settling),
+            Standing::Quiet => {}
+            Standing::Settling => add(&mut self.settling),
+            Standing::Unproven => add(&mut self.unproven),
+            Standing::Writing => add(&mut self.writing),
+        }
+        if report.epoch != epoch || !report.saw_frozen {
+            add(&mut self.unaware);
+        }
+    }
+
+    /// Nothing that is not exempt could still write.
+    pub fn is_quiet(&self) -> bool {
+        self.settling == 0 && self.unproven == 0 && self.writing == 0 && self.logins == 0 && self.orphans == 0
+    }
+}
