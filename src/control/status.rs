@@ -4,8 +4,8 @@ use super::{sessions::SessionTold, watched::UpstreamTold};
 use crate::{
     check::{CheckReport, Quiet},
     config::MAIN,
-    fleet::SessionRecord,
-    freeze::{Phase, Standing},
+    fleet::{SessionRecord, Wait},
+    freeze::{Gate, Phase},
     matching::Match,
 };
 use jiff::Timestamp;
@@ -82,7 +82,7 @@ pub struct Status {
     pub upstreams: Vec<UpstreamTold>,
     /// Whether the drain time is over.
     pub drain_timed_out: bool,
-    /// Who holds the drain up; while open, who has written and not ended.
+    /// Who holds the drain or the thaw up; while open, who has written and not ended.
     pub holding_up: Vec<HoldsUp>,
     /// The proxy's version.
     pub version: String,
@@ -117,7 +117,7 @@ pub struct HoldsUp {
     pub application: String,
     /// Where it comes from.
     pub client: String,
-    /// `writing`, `unproven` or `settling`.
+    /// `writing`, `unproven` or `settling`; `exempt` if the thaw alone waits for it.
     pub standing: String,
     /// For how long its transaction has been open, in seconds.
     pub age_s: Option<u64>,
@@ -130,25 +130,31 @@ pub struct HoldsUp {
 }
 
 impl HoldsUp {
-    /// What is told of a session, if it holds something up.
-    pub(super) fn of(record: &SessionRecord, now: Timestamp) -> Option<Self> {
-        let SessionTold {
-            session, pid, user, database, upstream, application, client, standing, age_s, ..
-        } = SessionTold::of(record, now);
-        (record.report().standing != Standing::Quiet).then(|| Self {
+    /// What is told of a session, if something waits for it at that gate. That is looked at first: of thousands hardly
+    /// one is told.
+    pub(super) fn of(record: &SessionRecord, gate: Gate, now: Timestamp) -> Option<Self> {
+        let wait = record.waited_for(gate)?;
+        let SessionTold { session, pid, user, database, upstream, application, client, age_s, .. } =
+            SessionTold::of(record, now);
+        Some(Self {
             session,
             pid,
             user,
             database,
             application,
             client,
-            standing,
+            standing: wait.as_str().into(),
             age_s,
             last_command: record.last_command().into(),
             client_is_gone: record.is_client_gone(),
             end_with: pid.map(|pid| end_with(pid, &upstream)),
             upstream,
         })
+    }
+
+    /// Whether the drain waits for it, and not the thaw alone.
+    pub(super) fn is_drained_for(&self) -> bool {
+        self.standing != Wait::Thaw.as_str()
     }
 }
 

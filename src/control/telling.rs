@@ -25,8 +25,9 @@ impl Operator {
         let (state, census, gate) = (self.switch.state(), self.census(), self.switch.gate());
         let freeze = state.freeze.as_ref();
         let now = self.now();
+        let all = self.switch.roster().all();
         let mut holding_up: Vec<HoldsUp> =
-            self.switch.roster().all().iter().filter_map(|record| HoldsUp::of(record, now)).collect();
+            all.iter().filter_map(|record| HoldsUp::of(record, gate, now)).collect();
         holding_up.sort_by_key(|who| (std::cmp::Reverse(who.age_s), who.session));
         holding_up.truncate(TOLD_LIMIT);
         let (quiet, check) = (self.quiet(), self.check_told());

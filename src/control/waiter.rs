@@ -5,9 +5,10 @@ use super::{
     command::{DrainOptions, OnTimeout, RunningReads, Stragglers, ThawCall},
     drain::Latch,
     operator::{Operator, lock},
+    status::HoldsUp,
 };
 use crate::{
-    fleet::Order,
+    fleet::{Order, Wait},
     freeze::{Epoch, Standing},
 };
 use serde_json::json;
@@ -71,8 +72,9 @@ async fn on_deadline(operator: &Arc<Operator>) {
         drain.is_over = true;
         drain.options
     };
-    let status = operator.status();
-    operator.tell("drain_timeout", json!({ "stragglers": status.holding_up }));
+    let mut stragglers = operator.status().holding_up;
+    stragglers.retain(HoldsUp::is_drained_for);
+    operator.tell("drain_timeout", json!({ "stragglers": stragglers }));
     if options.on_timeout == OnTimeout::Thaw {
         let call = ThawCall {
             reason: Some("the drain was not over in time".into()),
@@ -86,13 +88,17 @@ async fn on_deadline(operator: &Arc<Operator>) {
         }
         return;
     }
+    let gate = operator.switch.gate();
     for record in operator.switch.roster().all() {
-        match record.report().standing {
-            Standing::Writing if options.stragglers == Stragglers::Rollback => record.give(Order::RollBack),
-            Standing::Unproven if options.running_reads == RunningReads::Cancel => {
+        // Whom the freeze does not hold for is no straggler, whatever it writes.
+        match record.waited_for(gate) {
+            Some(Wait::Drain(Standing::Writing)) if options.stragglers == Stragglers::Rollback => {
+                record.give(Order::RollBack);
+            }
+            Some(Wait::Drain(Standing::Unproven)) if options.running_reads == RunningReads::Cancel => {
                 record.give(Order::CancelRead);
             }
-            Standing::Quiet | Standing::Settling | Standing::Unproven | Standing::Writing => {}
+            Some(Wait::Drain(_) | Wait::Thaw) | None => {}
         }
     }
     operator.switch.stir();

@@ -95,8 +95,9 @@ pub fn progress(status: &Status) -> String {
     format!("draining: {writing_transactions} writing, {unproven} unproven, {settling} settling")
 }
 
-/// One session that a drain waits for, in one line.
+/// One session that a drain or a thaw waits for, in one line.
 pub fn holding_up(who: &HoldsUp) -> String {
+    let whom = if who.is_drained_for() { "" } else { " (the thaw waits for it)" };
     let age = who.age_s.map_or_else(String::new, |age| format!(", open for {age} s"));
     let gone = if who.client_is_gone { ", its client has gone" } else { "" };
     let end = who.end_with.as_deref().map_or_else(String::new, |sql| format!("; end it with: {sql}"));
@@ -106,7 +107,7 @@ pub fn holding_up(who: &HoldsUp) -> String {
         upstream => format!(" on {upstream}"),
     };
     format!(
-        "{standing}: user {user}, database {database}{place}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
+        "{standing}{whom}: user {user}, database {database}{place}, application {application:?}, from {client}{age}, last {last_command}{gone}{end}"
     )
 }
 

@@ -27,5 +27,5 @@ pub use records::{RECORDS_LIMIT, Records};
 pub use roster::{LoginUnderWay, Roster};
 pub use rules::{Listed, RuleBook, RuleUse, Ruling};
 pub use server::{Learned, Question, ServerKnowledge};
-pub use session_record::{Order, SessionRecord};
+pub use session_record::{Order, SessionRecord, Wait};
 pub use switch::Switch;

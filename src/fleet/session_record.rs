@@ -1,8 +1,8 @@
 //! One session as others see it: who it is, how it stands, what is wanted of it, and how to wake it. It writes its own
 //! atomics; operators read them.
 
-use super::identity::Identity;
-use crate::freeze::Report;
+use super::{entrance::Entrance, identity::Identity};
+use crate::freeze::{Gate, Report, Standing};
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -24,6 +24,25 @@ pub enum Order {
     RollBack,
     /// End now.
     Kill,
+}
+
+/// What waits for a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// The drain, as the session stands so. While open: a drain would.
+    Drain(Standing),
+    /// The thaw alone: it may write while frozen, and has a transaction open.
+    Thaw,
+}
+
+impl Wait {
+    /// The word that people and programs read.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Drain(standing) => standing.as_str(),
+            Self::Thaw => "exempt",
+        }
+    }
 }
 
 /// One session's place in the roster.
@@ -71,6 +90,21 @@ impl SessionRecord {
     /// How the session stands.
     pub fn report(&self) -> Report {
         Report::unpack(self.report.load(Ordering::SeqCst))
+    }
+
+    /// What waits for it, at that gate.
+    pub fn waited_for(&self, gate: Gate) -> Option<Wait> {
+        let report = self.report();
+        if gate.is_shut() {
+            if self.identity.entrance == Entrance::Maintenance {
+                return report.in_transaction.then_some(Wait::Thaw);
+            }
+            if report.is_spared {
+                let is_met = report.epoch == gate.epoch && report.edition == gate.edition;
+                return (!is_met).then_some(Wait::Drain(Standing::Settling));
+            }
+        }
+        (report.standing != Standing::Quiet).then_some(Wait::Drain(report.standing))
     }
 
     /// The session itself says how it stands; `now` is in coarse seconds.

@@ -1,7 +1,8 @@
 //! Who may write while frozen, who may not even read, and whom a freeze reaches.
 
-use crate::support::{Postgres, Proxy, Wire, eventually, upstream};
+use crate::support::{Postgres, Proxy, Wire, eventually, message, unix_query, upstream};
 use serde_json::Value;
+use std::{io::Write as _, os::unix::net::UnixStream};
 
 /// A session that gives itself that name.
 pub(crate) fn named(proxy: &Proxy, database: &str, application: &str) -> Wire {
@@ -131,7 +132,7 @@ fn who_is_denied_runs_nothing_while_frozen() {
     assert!(last.told().starts_with("57P01"), "{}", last.told());
     assert_eq!(idle.next(), None);
     assert_eq!(busy.ask(INSERT), "C T", "what wrote may go on");
-    busy.send(&crate::support::message(b'Q', b"COMMIT\0"));
+    busy.send(&message(b'Q', b"COMMIT\0"));
     let end = busy.until('E').pop().unwrap();
     assert!(end.told().starts_with("57P01"), "{}", end.told());
     proxy.is_eventually("frozen");
@@ -148,7 +149,7 @@ fn who_is_denied_runs_nothing_while_frozen() {
     assert!(told.told().starts_with("57P03 this client runs nothing"), "{}", told.told());
     let mut web = named(&proxy, &database, "web");
     assert_eq!(web.ask("SELECT 1"), "TDC I");
-    web.send(&crate::support::message(b'Q', b"SET application_name = 'que 4'\0"));
+    web.send(&message(b'Q', b"SET application_name = 'que 4'\0"));
     assert!(web.until('E').pop().unwrap().told().starts_with("57P01"));
     assert_eq!(exception(&proxy, "que")["sessions"], 3);
     proxy.thaw();
@@ -167,7 +168,7 @@ fn who_is_denied_with_a_transaction_open_that_an_exception_let_write_is_drained_
     let deny = ["except", "add", "--deny", "--application", "import", "--reason", "gone wrong"];
     assert_eq!(proxy.run(&deny).code, 0);
     assert_eq!(proxy.state(), "draining");
-    import.send(&crate::support::message(b'Q', b"COMMIT\0"));
+    import.send(&message(b'Q', b"COMMIT\0"));
     assert!(import.until('E').pop().unwrap().told().starts_with("57P01"));
     proxy.is_eventually("frozen");
 }
@@ -219,4 +220,31 @@ fn the_scope_and_the_exceptions_outlive_the_process() {
     assert_eq!(proxy.connect(&one).ask(INSERT), "E25006 I");
     assert_eq!(proxy.connect(&two).ask(INSERT), "C I");
     assert_eq!(named(&proxy, &one, "late").ask(INSERT), "C I");
+}
+
+#[test]
+fn who_may_write_while_frozen_is_no_straggler_and_is_not_rolled_back() {
+    let proxy = configured("[[exceptions]]\nname = 'import'\napplication = 'import'\nreason = 'late'\n");
+    let (one, two) = (Postgres::shared().database(), Postgres::shared().database());
+    let mut maintenance = UnixStream::connect(&proxy.maintenance).unwrap();
+    unix_query(&mut maintenance, &one, "BEGIN; INSERT INTO t VALUES (1)");
+    let mut free =
+        [named(&proxy, &one, "import"), named(&proxy, &two, "elsewhere"), named(&proxy, &one, "web")];
+    for client in &mut free {
+        assert_eq!(client.ask("BEGIN; INSERT INTO t VALUES (1)"), "CC T");
+    }
+    let freeze = ["freeze", "--reason", "x", "--database", &one, "--drain-timeout", "200ms"];
+    let ran = proxy.run(&[&freeze[..], &["--stragglers", "rollback"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let told = proxy.audit("drain_timeout")[0].clone();
+    let stragglers = told["stragglers"].as_array().unwrap();
+    assert_eq!((stragglers.len(), &stragglers[0]["application"]), (1, &"web".into()), "{told}");
+    let [import, elsewhere, web] = &mut free;
+    assert!(web.until('E').pop().unwrap().told().starts_with("57P01"));
+    for client in [import, elsewhere] {
+        assert_eq!(client.ask("COMMIT"), "C I");
+    }
+    maintenance.write_all(&message(b'Q', b"COMMIT\0")).unwrap();
+    eventually("both that were free to commit have", || (Postgres::shared().rows(&one) == 2).then_some(()));
+    assert_eq!(Postgres::shared().rows(&two), 1);
 }

@@ -203,6 +203,21 @@ fn the_status_names_whom_a_thaw_waits_for_and_says_what_was_not_checked_and_why(
 }
 
 #[test]
+fn an_exempt_session_that_only_read_in_its_transaction_is_named_as_the_one_that_the_thaw_waits_for() {
+    let server = Postgres::trusting();
+    let (proxy, database) = (Proxy::spawn(server), server.database());
+    let mut keeper = UnixStream::connect(&proxy.maintenance).unwrap();
+    unix_query(&mut keeper, &database, "BEGIN");
+    assert_eq!(proxy.status()["holding_up"], serde_json::json!([]), "nothing waits for it while open");
+    proxy.freeze();
+    assert_eq!(proxy.run(&["thaw"]).code, 4);
+    let status = proxy.status();
+    assert_eq!(status["holding_up"][0]["standing"], "exempt", "{status}");
+    let told = proxy.run(&["status"]).out;
+    assert!(told.contains("exempt (the thaw waits for it): user postgres"), "{told}");
+}
+
+#[test]
 fn a_fault_at_the_start_is_told_apart_from_its_label() {
     let proxy = Proxy::spawn(Postgres::shared());
     proxy.signal("TERM");
