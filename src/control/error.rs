@@ -29,10 +29,10 @@ pub enum ControlError {
         /// What was expected.
         problem: String,
     },
-    /// A maintenance session has a transaction open.
+    /// Who may write while frozen, by the maintenance listener or by an exception, has a transaction open.
     #[error(
-        "{count} maintenance session(s) have a transaction open; commit or roll it back first (frostgate status \
-         tells who)"
+        "{count} exempt session(s) have a transaction open, of the maintenance listener or of an exception; commit or roll \
+         it back first (frostgate status tells who)"
     )]
     ExemptTransactionOpen {
         /// How many.

@@ -1,6 +1,9 @@
 //! How many sessions stand how: what a drain and a thaw wait for, in numbers.
 
-use super::{entrance::Entrance, session_record::SessionRecord};
+use super::{
+    entrance::Entrance,
+    session_record::{SessionRecord, has_met},
+};
 use crate::freeze::{Gate, Standing};
 
 /// How many stand how.
@@ -8,9 +11,9 @@ use crate::freeze::{Gate, Standing};
 pub struct Census {
     /// All of them.
     pub sessions: usize,
-    /// Exempt ones.
+    /// Those of the maintenance listener.
     pub exempt: usize,
-    /// Exempt ones with a transaction open.
+    /// Those of the maintenance listener, and excepted ones, with a transaction open.
     pub exempt_in_transaction: usize,
     /// Those for whom the freeze does not hold, by its scope or by an exception.
     pub spared: usize,
@@ -47,8 +50,11 @@ impl Census {
             return;
         }
         if report.is_spared && gate.is_shut() {
-            let is_met = report.epoch == epoch && report.edition == gate.edition;
-            add(if is_met { &mut self.spared } else { &mut self.settling });
+            add(if has_met(&report, gate) { &mut self.spared } else { &mut self.settling });
+            // Also if it has not met the newest gate: it may write all the same.
+            if report.is_excepted && report.in_transaction {
+                add(&mut self.exempt_in_transaction);
+            }
             return;
         }
         match report.standing {

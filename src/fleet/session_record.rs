@@ -96,12 +96,15 @@ impl SessionRecord {
     pub fn waited_for(&self, gate: Gate) -> Option<Wait> {
         let report = self.report();
         if gate.is_shut() {
+            let of_thaw = report.in_transaction.then_some(Wait::Thaw);
             if self.identity.entrance == Entrance::Maintenance {
-                return report.in_transaction.then_some(Wait::Thaw);
+                return of_thaw;
+            }
+            if report.is_spared && !has_met(&report, gate) {
+                return Some(Wait::Drain(Standing::Settling));
             }
             if report.is_spared {
-                let is_met = report.epoch == gate.epoch && report.edition == gate.edition;
-                return (!is_met).then_some(Wait::Drain(Standing::Settling));
+                return of_thaw.filter(|_| report.is_excepted);
             }
         }
         (report.standing != Standing::Quiet).then_some(Wait::Drain(report.standing))
@@ -194,6 +197,11 @@ impl SessionRecord {
             waker.wake_by_ref();
         }
     }
+}
+
+/// Whether the session has acted on that very gate.
+pub(super) fn has_met(report: &Report, gate: Gate) -> bool {
+    report.epoch == gate.epoch && report.edition == gate.edition
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -43,6 +43,8 @@ pub struct Report {
     pub saw_frozen: bool,
     /// The freeze does not hold for it, as of that edition of the gate.
     pub is_spared: bool,
+    /// It does not by an exception, and not by its scope: the thaw waits for its transaction.
+    pub is_excepted: bool,
     /// What the server is at is a question of the proxy's own: a cancel request is not meant for it.
     pub is_asking: bool,
     /// The edition of the gate that it acted on.
@@ -50,7 +52,7 @@ pub struct Report {
 }
 
 impl Report {
-    const BITS: u32 = 7 + Gate::EDITION_BITS;
+    const BITS: u32 = 8 + Gate::EDITION_BITS;
 
     /// As one word.
     pub fn pack(self) -> u64 {
@@ -61,7 +63,8 @@ impl Report {
             Standing::Writing => 3,
         };
         (self.epoch.0 << Self::BITS)
-            | ((u64::from(self.edition) & Gate::EDITION_MASK) << 7)
+            | ((u64::from(self.edition) & Gate::EDITION_MASK) << 8)
+            | (u64::from(self.is_excepted) << 7)
             | (u64::from(self.is_asking) << 6)
             | (u64::from(self.is_spared) << 5)
             | (u64::from(self.saw_frozen) << 4)
@@ -86,7 +89,8 @@ impl Report {
             saw_frozen: word & 16 != 0,
             is_spared: word & 32 != 0,
             is_asking: word & 64 != 0,
-            edition: u16::try_from((word >> 7) & Gate::EDITION_MASK).unwrap_or(0),
+            is_excepted: word & 128 != 0,
+            edition: u16::try_from((word >> 8) & Gate::EDITION_MASK).unwrap_or(0),
         }
     }
 }
@@ -109,6 +113,7 @@ mod tests {
                     is_leftover,
                     saw_frozen,
                     is_spared,
+                    is_excepted: in_transaction,
                     is_asking: saw_frozen,
                     edition,
                 };

@@ -37,7 +37,8 @@ impl Relay {
         }
         self.session.set_bearing(match &ruling {
             Ruling::Bound => Bearing::Bound,
-            Ruling::Spared | Ruling::Excepted(_) => Bearing::Spared,
+            Ruling::Spared => Bearing::Spared,
+            Ruling::Excepted(_) => Bearing::Excepted,
             Ruling::Denied(_) => Bearing::Denied,
         });
         (self.gate, self.shown, self.ruling) = (gate, shown, ruling);

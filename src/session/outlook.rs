@@ -27,8 +27,19 @@ impl Session {
         let saw_frozen = self.gate.phase == Phase::Frozen;
         let is_asking = self.fence.in_flight() == Some(Injection::AskServer);
         let Gate { epoch, edition, .. } = self.gate;
-        let is_spared = self.bearing == Bearing::Spared;
-        Report { epoch, standing, in_transaction, is_leftover, saw_frozen, is_spared, is_asking, edition }
+        let is_excepted = self.bearing == Bearing::Excepted;
+        let is_spared = is_excepted || self.bearing == Bearing::Spared;
+        Report {
+            epoch,
+            standing,
+            in_transaction,
+            is_leftover,
+            saw_frozen,
+            is_spared,
+            is_excepted,
+            is_asking,
+            edition,
+        }
     }
 
     fn standing_without_work(&self) -> Standing {

@@ -23,8 +23,10 @@ pub enum Bearing {
     /// It holds.
     #[default]
     Bound,
-    /// It does not: the session is shown an open one.
+    /// It does not, as the freeze does not reach it: the session is shown an open one.
     Spared,
+    /// It does not, by an exception: the session is shown an open one.
+    Excepted,
     /// Nothing runs, not even reads.
     Denied,
 }

@@ -248,3 +248,24 @@ fn who_may_write_while_frozen_is_no_straggler_and_is_not_rolled_back() {
     eventually("both that were free to commit have", || (Postgres::shared().rows(&one) == 2).then_some(()));
     assert_eq!(Postgres::shared().rows(&two), 1);
 }
+
+#[test]
+fn a_thaw_waits_for_the_transaction_of_an_excepted_session_and_for_none_out_of_its_scope() {
+    let proxy = configured("[[exceptions]]\nname = 'import'\napplication = 'import'\nreason = 'late'\n");
+    let (one, two) = (Postgres::shared().database(), Postgres::shared().database());
+    let (mut import, mut elsewhere) = (named(&proxy, &one, "import"), named(&proxy, &two, "web"));
+    assert_eq!(proxy.run(&["freeze", "--reason", "x", "--database", &one]).code, 0);
+    for client in [&mut import, &mut elsewhere] {
+        assert_eq!(client.ask("BEGIN; INSERT INTO t VALUES (1)"), "CC T");
+    }
+    let ran = proxy.run(&["thaw"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("1 exempt session(s) have a transaction open"), "{ran:?}");
+    let status = proxy.status();
+    let waited_for = status["holding_up"].as_array().unwrap();
+    assert_eq!((waited_for.len(), &waited_for[0]["standing"]), (1, &"exempt".into()), "{status}");
+    assert_eq!(waited_for[0]["application"], "import", "{status}");
+    assert_eq!(import.ask("COMMIT"), "C I");
+    proxy.thaw();
+    assert_eq!(elsewhere.ask("COMMIT"), "C I");
+}
