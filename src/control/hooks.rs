@@ -15,8 +15,14 @@ use tokio::{
 const OUTPUT_LIMIT: usize = 4096;
 
 impl Operator {
-    /// Runs that occasion's commands one after another, up to the first that fails if they must not.
-    pub(super) async fn run_hooks(&self, occasion: Occasion, words: &[(&str, String)]) -> Vec<HookTold> {
+    /// Runs that occasion's commands one after another, up to the first that fails if they must not. `window` is the
+    /// number of the window that they belong to, if there is one already.
+    pub(super) async fn run_hooks(
+        &self,
+        occasion: Occasion,
+        words: &[(&str, String)],
+        window: Option<u64>,
+    ) -> Vec<HookTold> {
         let hooks = &self.window.settings.hooks;
         let commands = match occasion {
             Occasion::BeforeFreeze => &hooks.before_freeze,
@@ -31,7 +37,7 @@ impl Operator {
             let took_ms = u64::try_from(took_ms).unwrap_or(u64::MAX);
             let told = HookTold { occasion, command: command.clone(), at, took_ms, exit, output };
             let facts = serde_json::json!({ "occasion": occasion, "command": command, "exit": exit });
-            self.tell("hook", facts);
+            self.tell_of(window, "hook", facts);
             let is_good = told.is_good();
             all.push(told);
             if !is_good && occasion == Occasion::BeforeFreeze {

@@ -19,9 +19,7 @@ impl Operator {
     pub(super) fn begin_record(&self, state: &FreezeState, hooks: Vec<HookTold>) {
         let Some(freeze) = &state.freeze else { return };
         let number = state.epoch.0;
-        let kept = self.window.records.read(number, "json");
-        let kept = kept.and_then(|text| serde_json::from_str::<WindowRecord>(&text).ok());
-        let kept = kept.filter(|record| record.ended_at.is_none());
+        let kept = self.read_record(number).filter(|record| record.ended_at.is_none());
         let mut record = kept.unwrap_or_else(|| WindowRecord::begin(number, freeze));
         for hook in hooks {
             record.note_hook(hook);
@@ -88,13 +86,22 @@ impl Operator {
                 |refused: &RefusedInWindow| current.before.get(&refused.kind()).copied().unwrap_or(0);
             current.record.set_refusals(entries, before, &current.earlier);
             current.saved = total;
-            if !rules.is_empty() {
+            // Those that hold after the thaw are not of this window, and the operator's ended with it.
+            if !rules.is_empty() && current.record.ended_at.is_none() {
                 current.record.exceptions = rules;
             }
             current.record.clone()
         };
-        let Ok(json) = serde_json::to_vec_pretty(&record) else { return };
-        let kept = self.window.records.save(&self.store, record.number, &json, &markdown(&record));
+        self.write_record(&record);
+    }
+
+    fn read_record(&self, number: u64) -> Option<WindowRecord> {
+        serde_json::from_str(&self.window.records.read(number, "json")?).ok()
+    }
+
+    fn write_record(&self, record: &WindowRecord) {
+        let Ok(json) = serde_json::to_vec_pretty(record) else { return };
+        let kept = self.window.records.save(&self.store, record.number, &json, &markdown(record));
         if let Err(error) = kept {
             tracing::error!(%error, window = record.number, "the report could not be kept");
         }
@@ -102,18 +109,27 @@ impl Operator {
 
     /// Runs the commands of that occasion in the background, and keeps what they came to.
     pub(super) fn spawn_hooks(self: &Arc<Self>, occasion: Occasion) {
-        let operator = Arc::clone(self);
-        let number = self.switch.state().epoch.0;
+        let (operator, window) = (Arc::clone(self), self.window.number());
+        let epoch = self.switch.state().epoch.0;
         // It ends within the hooks' time limits.
         drop(tokio::spawn(async move {
-            let words = [("FROSTGATE_EPOCH", number.to_string())];
-            let told = operator.run_hooks(occasion, &words).await;
-            if told.is_empty() {
-                return;
+            let words = [("FROSTGATE_EPOCH", epoch.to_string())];
+            let told = operator.run_hooks(occasion, &words, window).await;
+            if let (Some(number), false) = (window, told.is_empty()) {
+                operator.keep_hooks(number, &told);
             }
-            operator.window.change(|record| told.into_iter().for_each(|hook| record.note_hook(hook)));
-            operator.save_record();
         }));
+    }
+
+    /// Those behind the thaw end when their window is closed, and when the next may have begun.
+    fn keep_hooks(&self, number: u64, told: &[HookTold]) {
+        let note = |record: &mut WindowRecord| told.iter().for_each(|hook| record.note_hook(hook.clone()));
+        if self.window.change_of(number, note) {
+            self.save_record();
+        } else if let Some(mut record) = self.read_record(number) {
+            note(&mut record);
+            self.write_record(&record);
+        }
     }
 
     /// What `window` must know.

@@ -252,6 +252,15 @@ impl Operator {
         (self.sink)(&line(self.now(), event, facts));
     }
 
+    /// Writes a line of the audit that is kept with that window, though it may be closed.
+    pub(super) fn tell_of(&self, window: Option<u64>, event: &str, facts: serde_json::Value) {
+        let line = line(self.now(), event, facts);
+        (self.sink)(&line);
+        if let Some(number) = window {
+            self.window.change_of(number, |record| record.note(&line));
+        }
+    }
+
     /// The book of what was refused, for the task that fills it.
     pub fn audit(&self) -> MutexGuard<'_, Audit> {
         lock(&self.audit)

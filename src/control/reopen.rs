@@ -195,10 +195,11 @@ impl Operator {
     }
 
     fn end_reopening(&self, phase: ReopenPhase, problem: Option<String>) {
+        // First, while it runs: then it is of the window, though its last stage was the thaw.
+        self.tell("reopen", json!({ "outcome": phase }));
         if let Some(told) = &mut *lock(&self.window.reopening) {
             (told.phase, told.problem) = (phase, problem);
         }
-        self.tell("reopen", json!({ "outcome": phase }));
         self.save_record();
     }
 }

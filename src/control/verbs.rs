@@ -85,7 +85,7 @@ impl Operator {
             return Ok(Vec::new());
         }
         let words = [("FROSTGATE_REASON", call.reason.clone()), ("FROSTGATE_BY", call.by.clone())];
-        let told = self.run_hooks(Occasion::BeforeFreeze, &words).await;
+        let told = self.run_hooks(Occasion::BeforeFreeze, &words, None).await;
         if let Some(failed) = told.iter().find(|hook| !hook.is_good()) {
             let ended = match failed.exit {
                 Some(code) => format!("ended with {code}"),

@@ -2,7 +2,7 @@
 
 use super::{
     record::{Earlier, WindowLine, WindowRecord},
-    told::ReopenTold,
+    told::{ReopenPhase, ReopenTold},
 };
 use crate::{
     config::{Stage, WindowSettings},
@@ -13,7 +13,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 /// What `window` must know to run a child.
@@ -102,12 +102,36 @@ impl Window {
         self.change(|record| record.note(line));
     }
 
-    /// Changes the record, if there is one.
+    /// Changes the record, if there is one that is not closed: what comes after the thaw is not of that window. A
+    /// reopening is, to its end, also where a stage of it was the thaw.
     pub(super) fn change(&self, change: impl FnOnce(&mut WindowRecord)) {
-        // A record is whole even if a holder panicked.
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(current) = &mut *current {
+        let is_reopening = self.is_reopening();
+        let mut current = self.lock();
+        let open = current.as_mut().filter(|current| is_reopening || current.record.ended_at.is_none());
+        if let Some(current) = open {
             change(&mut current.record);
         }
+    }
+
+    /// Changes the record of that window, closed or not. Tells whether it is the one at hand; else nothing is changed.
+    pub(super) fn change_of(&self, number: u64, change: impl FnOnce(&mut WindowRecord)) -> bool {
+        let mut current = self.lock();
+        let found = current.as_mut().filter(|current| current.record.number == number);
+        found.map(|current| change(&mut current.record)).is_some()
+    }
+
+    /// The number of the window at hand.
+    pub(super) fn number(&self) -> Option<u64> {
+        self.lock().as_ref().map(|current| current.record.number)
+    }
+
+    fn is_reopening(&self) -> bool {
+        let reopening = self.reopening.lock().unwrap_or_else(PoisonError::into_inner);
+        reopening.as_ref().is_some_and(|told| told.phase == ReopenPhase::Running)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Current>> {
+        // A record is whole even if a holder panicked.
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

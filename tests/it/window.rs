@@ -4,6 +4,7 @@ use crate::{
     exceptions::named,
     support::{Postgres, Proxy, eventually, upstream},
 };
+use serde_json::Value;
 use std::{fmt::Write as _, fs, time::Instant};
 
 const INSERT: &str = "INSERT INTO t VALUES (1)";
@@ -155,9 +156,8 @@ fn a_window_is_written_down_across_restarts_with_who_was_refused() {
     named(&proxy, &database, "worker").ask("DELETE FROM t");
     // Nobody asks for the report: what a crash leaves is on the disk already.
     let kept = proxy.folder.path().join("state/windows/1.json");
-    let refused = || {
-        serde_json::from_str::<serde_json::Value>(&fs::read_to_string(&kept).ok()?).ok()?["refused"].as_u64()
-    };
+    let refused =
+        || serde_json::from_str::<Value>(&fs::read_to_string(&kept).ok()?).ok()?["refused"].as_u64();
     eventually("it is kept", || (refused() == Some(4)).then_some(()));
     proxy.signal("KILL");
     let proxy = Proxy::in_folder(proxy.ended(), &upstream(server), &[]);
@@ -177,6 +177,55 @@ fn a_window_is_written_down_across_restarts_with_who_was_refused() {
     assert_eq!(record["exceptions"][0]["sessions"], 0, "{record}");
     let events = record["events"].as_array().unwrap();
     assert!(events.iter().filter(|event| event["event"] == "frozen").count() == 3, "{record}");
+}
+
+/// The events of a window's record, by name.
+fn events(record: &Value) -> Vec<&str> {
+    record["events"].as_array().unwrap().iter().map(|event| event["event"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn what_comes_after_the_thaw_is_not_in_the_record_but_the_hooks_behind_it_are() {
+    let server = Postgres::trusting();
+    let proxy = configured(|folder| {
+        format!(
+            "[[exceptions]]\nname = 'b'\napplication = 'backup'\nreason = 'x'\n[hooks]\n\
+             after_thaw = 'while [ ! -e {folder}/go ]; do sleep 0.05; done; echo over'\n"
+        )
+    });
+    proxy.freeze();
+    assert_eq!(proxy.run(&["except", "add", "--name", "own", "--user", "u", "--reason", "x"]).code, 0);
+    proxy.thaw();
+    assert_eq!(proxy.run(&["except", "add", "--name", "late", "--user", "u", "--reason", "x"]).code, 0);
+    assert_eq!(proxy.psql_maintenance(&server.database(), &["-c", "SELECT 1"]).code, 0);
+    eventually("the login is told", || (!proxy.audit("maintenance_login").is_empty()).then_some(()));
+    // The hook behind the first thaw ends in the second window.
+    proxy.freeze();
+    fs::write(proxy.folder.path().join("go"), "").unwrap();
+    let report = |number: &str| proxy.run(&["report", number, "--json"]).json();
+    let first = eventually("the hook is in its own window", || {
+        Some(report("1")).filter(|record| record["hooks"].as_array().unwrap().len() == 1)
+    });
+    assert_eq!(first["hooks"][0]["output"], "over\n");
+    assert_eq!(events(&first), ["freeze", "frozen", "exception_made", "thaw"], "{first}");
+    let rules: Vec<&str> =
+        first["exceptions"].as_array().unwrap().iter().map(|rule| rule["name"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["b", "own"], "those of the freeze, and no later one");
+    assert_eq!(report("3")["hooks"], serde_json::json!([]));
+}
+
+#[test]
+fn the_end_of_a_reopening_is_in_the_record_that_its_last_stage_closed() {
+    let proxy = configured(|_| "[[reopen]]\nname = 'all'\ndwell_ms = 100\n".into());
+    proxy.freeze();
+    assert_eq!(proxy.run(&["reopen"]).code, 0);
+    let record = proxy.run(&["report", "--json"]).json();
+    assert_eq!(
+        events(&record),
+        ["freeze", "frozen", "thaw", "stage_opened", "stage_passed", "reopen"],
+        "{record}"
+    );
+    assert_eq!(record["events"][5]["outcome"], "done");
 }
 
 #[test]
