@@ -15,7 +15,8 @@ impl Operator {
     /// Shuts the gate. When this returns it is shut, and the state is on disk; the drain goes on by itself.
     ///
     /// # Errors
-    /// The words are not taken, or the state could not be kept; then the gate is shut all the same.
+    /// The words or the scope are not taken, a guard refuses it, or a command that must succeed before has failed: then
+    /// nothing has changed. The state could not be kept: then the gate is shut all the same.
     pub async fn freeze(self: &Arc<Self>, call: FreezeCall) -> Result<VerbReply, ControlError> {
         let words = |what, text: &str| check_words(text).map_err(|fault| ControlError::Words { what, fault });
         words("reason", &call.reason)?;
@@ -101,7 +102,8 @@ impl Operator {
     /// Opens the gate, for everybody or for some. When this returns it is open, and the state is on disk.
     ///
     /// # Errors
-    /// An exempt transaction is open, or the state could not be kept; then the gate stays shut.
+    /// Whom it is for is not taken, a guard refuses it (no smoke test, an exempt transaction, another server), another
+    /// verb has come in between, or the state could not be kept: then the gate stays as it is.
     pub async fn thaw(self: &Arc<Self>, call: ThawCall) -> Result<VerbReply, ControlError> {
         self.thaw_after(call, None).await.map(|(reply, _)| reply)
     }
