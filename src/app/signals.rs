@@ -4,7 +4,7 @@
 use super::{error::AppError, manager::ServiceManager};
 use crate::{
     console::Console,
-    control::{DrainOptions, FreezeCall, Operator, ThawCall},
+    control::{FreezeCall, Operator, ThawCall},
     net::Shared,
 };
 use std::sync::Arc;
@@ -45,18 +45,7 @@ pub(super) async fn until_stopped(
 
 async fn freeze(mut signals: Signal, operator: Arc<Operator>) {
     while signals.recv().await.is_some() {
-        let call = FreezeCall {
-            reason: "signal".into(),
-            by: "signal".into(),
-            until: None,
-            drain: DrainOptions::default(),
-            // Nobody could be asked: a gate that is shut without a fence is better than none.
-            allow_unfenced: true,
-            require_quiet: false,
-            scope: Vec::new(),
-            skip_hooks: true,
-            must_be_open: false,
-        };
+        let call = FreezeCall::unasked("signal".into(), "signal");
         if let Err(error) = operator.freeze(call).await {
             tracing::error!(%error, "SIGUSR1");
         }

@@ -41,6 +41,24 @@ pub struct FreezeCall {
     pub must_be_open: bool,
 }
 
+impl FreezeCall {
+    /// One that the proxy makes by itself. Nobody could be asked: a gate that is shut without a fence is better than
+    /// none, and no command keeps it from shutting.
+    pub fn unasked(reason: String, by: &str) -> Self {
+        Self {
+            reason,
+            by: by.to_owned(),
+            until: None,
+            drain: DrainOptions::default(),
+            allow_unfenced: true,
+            require_quiet: false,
+            scope: Vec::new(),
+            skip_hooks: true,
+            must_be_open: false,
+        }
+    }
+}
+
 /// How a drain is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -2,12 +2,12 @@
 //! all are frozen again.
 
 use super::{
-    command::{DrainOptions, FreezeCall, ReopenCall, ThawCall},
+    command::{FreezeCall, ReopenCall, ThawCall},
     error::{ControlError, with_sources},
     operator::{Operator, lock},
     told::{ReopenPhase, ReopenTold},
 };
-use crate::{config::Stage, freeze::Freeze, matching::Match};
+use crate::{config::Stage, freeze::Freeze};
 use serde_json::json;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -166,17 +166,7 @@ impl Operator {
         self.window.stages_failed.fetch_add(1, Ordering::Relaxed);
         self.tell("stage_failed", json!({ "stage": stage.name, "problem": problem }));
         let Freeze { reason, until, scope, .. } = frozen;
-        let again = |scope: Vec<Match>| FreezeCall {
-            reason: reason.clone(),
-            by: "frostgate".into(),
-            until,
-            drain: DrainOptions::default(),
-            allow_unfenced: true,
-            require_quiet: false,
-            scope,
-            skip_hooks: true,
-            must_be_open: false,
-        };
+        let again = |scope| FreezeCall { until, scope, ..FreezeCall::unasked(reason.clone(), "frostgate") };
         let mut problem = format!("stage {}: {problem}", stage.name);
         let mut note = |error: ControlError| problem = format!("{problem}; {}", with_sources(&error));
         match self.freeze(again(scope)).await {
