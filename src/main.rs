@@ -3,6 +3,7 @@
 use clap::Parser as _;
 use frostgate::{
     app::{self, AppError, Start},
+    causes::with_causes,
     cli::{self, Caller, Cli, CliError, Command, DemoError, Exit},
 };
 use std::{
@@ -22,11 +23,6 @@ fn main() -> ExitCode {
         failure.exit()
     });
     ExitCode::from(exit.code())
-}
-
-fn with_causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| (*error).source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Why the process ends without having done what it was asked for.

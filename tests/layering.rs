@@ -10,7 +10,7 @@ use std::{
 
 /// Ground floor first. Modules that share a row may not name each other.
 const FLOORS: &[&[&str]] = &[
-    &["matching"],
+    &["matching", "causes"],
     &["wire", "sql", "freeze", "config", "trust"],
     &["session", "fleet", "check", "tls", "auth"],
     &["observe"],
@@ -24,7 +24,8 @@ const FLOORS: &[&[&str]] = &[
     &["main", "lib"],
 ];
 /// These decide; they never touch the world.
-const PURE: &[&str] = &["matching", "wire", "sql", "freeze", "config", "session", "check", "trust", "auth"];
+const PURE: &[&str] =
+    &["matching", "causes", "wire", "sql", "freeze", "config", "session", "check", "trust", "auth"];
 const WORLD: &[&str] = &[
     "tokio",
     "std::net",

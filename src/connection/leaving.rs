@@ -1,7 +1,7 @@
 //! The end of a session: what is left of it on its server, and what that tells of the server.
 
 use crate::{
-    control::with_sources,
+    causes::with_causes,
     fleet::SessionRecord,
     net::{Ending, NetError, Server, Worker, farewell},
 };
@@ -17,7 +17,7 @@ pub(super) async fn take_leave(
     let id = record.identity.id;
     match result {
         Ok(()) => tracing::info!(session = id, "session ends"),
-        Err(error) => tracing::warn!(session = id, problem = %with_sources(&error), "session ends"),
+        Err(error) => tracing::warn!(session = id, problem = %with_causes(&error), "session ends"),
     }
     let shared = &worker.shared;
     if matches!(ending, Ending::ServerClosed) && !record.is_client_gone() {

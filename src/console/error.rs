@@ -60,7 +60,7 @@ pub(super) enum ConsoleError {
     #[error("current transaction is aborted, commands ignored until end of transaction block")]
     FailedBlock,
     /// It was not done.
-    #[error("{}", crate::control::with_sources(.0))]
+    #[error("{}", crate::causes::with_causes(.0))]
     Control(#[from] ControlError),
     /// The freeze has not come to its end in time, or was overtaken.
     #[error("{told}")]

@@ -204,9 +204,3 @@ fn other_servers(replaced: &[Replaced], is_one_of_many: bool) -> String {
     };
     replaced.iter().map(told).collect::<Vec<_>>().join("; ")
 }
-
-/// An error's text and those of its causes.
-pub fn with_sources(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

@@ -4,10 +4,11 @@
 use super::{
     command::{ExceptCall, FreezeCall, ReopenCall, ThawCall, UnexceptCall, VerifyCall},
     connections::Bounded,
-    error::{ControlError, with_sources},
+    error::ControlError,
     operator::Operator,
     page,
 };
+use crate::causes::with_causes;
 use axum::{
     Json, Router,
     extract::{Query, State},
@@ -192,7 +193,7 @@ fn answer<T: serde::Serialize>(done: Result<T, ControlError>) -> Response {
                 5 => StatusCode::BAD_GATEWAY,
                 _ => StatusCode::INTERNAL_SERVER_ERROR,
             };
-            let text = with_sources(&error);
+            let text = with_causes(&error);
             (code, Json(json!({ "error": text, "exit": error.exit_code() }))).into_response()
         }
     }

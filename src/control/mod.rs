@@ -40,7 +40,7 @@ pub use command::{
     RefusedReply, ReopenCall, RuleTold, RunningReads, Stragglers, ThawCall, UnexceptCall, VerbReply,
     VerifyCall,
 };
-pub use error::{ControlError, with_sources};
+pub use error::ControlError;
 pub use http::{control_routes, public_routes, serve_tcp, serve_unix};
 pub use operator::{AuditSink, Clock, Operator, OperatorParts, Reread};
 pub use options::{FreezeOptions, ThawOptions, WhomOptions};

@@ -9,6 +9,7 @@ use super::{
     window::{Window, WindowParts},
 };
 use crate::{
+    causes::with_causes,
     config::{Config, Expectation},
     fleet::{Census, StateFile, Switch},
     freeze::{Change, Epoch, FreezeState, Phase},
@@ -211,7 +212,7 @@ impl Operator {
         match self.keep(&state, "shut") {
             Ok(()) => drop(self.switch.publish(state, self.switch.gate().phase)),
             Err(error) => {
-                self.tell("server_not_kept", json!({ "problem": super::error::with_sources(&error) }));
+                self.tell("server_not_kept", json!({ "problem": with_causes(&error) }));
             }
         }
     }

@@ -3,11 +3,14 @@
 
 use super::{
     command::{PreflightFinding, PreflightReply},
-    error::{ControlError, with_sources},
+    error::ControlError,
     operator::Operator,
     window::Window,
 };
-use crate::monitor::{self, Principal};
+use crate::{
+    causes::with_causes,
+    monitor::{self, Principal},
+};
 use std::collections::HashMap;
 
 impl Operator {
@@ -97,6 +100,6 @@ async fn look(principal: &Principal, whose: &str, findings: &mut Vec<PreflightFi
                 |(weight, topic, text): monitor::Row| finding(&weight, &topic, format!("{whose}{text}"));
             findings.extend(rows.into_iter().map(told));
         }
-        Err(error) => findings.push(finding("stop", "login", format!("{whose}{}", with_sources(&error)))),
+        Err(error) => findings.push(finding("stop", "login", format!("{whose}{}", with_causes(&error)))),
     }
 }

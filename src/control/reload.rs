@@ -1,7 +1,8 @@
 //! Reading certificates, keys, secrets and the configuration again. What is no good stays as it was, and is told.
 
-use super::{error::with_sources, operator::Operator};
+use super::operator::Operator;
 use crate::{
+    causes::with_causes,
     config::MAIN,
     net::{Server, Shared},
 };
@@ -20,7 +21,7 @@ pub struct Reloaded {
 impl Reloaded {
     /// As a reading of them ended.
     pub fn of<E: std::error::Error>(what: impl Into<String>, read: Result<(), E>) -> Self {
-        Self { what: what.into(), problem: read.err().map(|error| with_sources(&error)) }
+        Self { what: what.into(), problem: read.err().map(|error| with_causes(&error)) }
     }
 }
 

@@ -3,11 +3,11 @@
 
 use super::{
     command::{FreezeCall, ReopenCall, ThawCall},
-    error::{ControlError, with_sources},
+    error::ControlError,
     operator::{Operator, lock},
     told::{ReopenPhase, ReopenTold},
 };
-use crate::{config::Stage, freeze::Freeze};
+use crate::{causes::with_causes, config::Stage, freeze::Freeze};
 use serde_json::json;
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -67,7 +67,7 @@ impl Operator {
         let verbs = match self.open_stage(first, &call, None).await {
             Ok(verbs) => verbs,
             Err(error) => {
-                self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error)));
+                self.end_reopening(ReopenPhase::Failed, Some(with_causes(&error)));
                 return Err(error);
             }
         };
@@ -97,7 +97,7 @@ impl Operator {
                     Err(ControlError::Overtaken) => {
                         return self.end_reopening(ReopenPhase::Overtaken, None);
                     }
-                    Err(error) => return self.fail(stage, frozen, with_sources(&error)).await,
+                    Err(error) => return self.fail(stage, frozen, with_causes(&error)).await,
                 };
             }
             match self.watch_stage(stage, before, verbs).await {
@@ -109,7 +109,7 @@ impl Operator {
         match self.thaw_after(thaw_call(&call, None), Some(verbs)).await {
             Ok(_) => {}
             Err(ControlError::Overtaken) => return self.end_reopening(ReopenPhase::Overtaken, None),
-            Err(error) => return self.end_reopening(ReopenPhase::Failed, Some(with_sources(&error))),
+            Err(error) => return self.end_reopening(ReopenPhase::Failed, Some(with_causes(&error))),
         }
         if let Some(told) = &mut *lock(&self.window.reopening) {
             told.passed = told.stages;
@@ -168,7 +168,7 @@ impl Operator {
         let Freeze { reason, until, scope, .. } = frozen;
         let again = |scope| FreezeCall { until, scope, ..FreezeCall::unasked(reason.clone(), "frostgate") };
         let mut problem = format!("stage {}: {problem}", stage.name);
-        let mut note = |error: ControlError| problem = format!("{problem}; {}", with_sources(&error));
+        let mut note = |error: ControlError| problem = format!("{problem}; {}", with_causes(&error));
         match self.freeze(again(scope)).await {
             Ok(_) => {}
             // The gate is shut to them all the same.

@@ -1,11 +1,14 @@
 //! Could the application work? A named principal logs in, or one for each database that matters, reads, and writes what it rolls back, in the real schema.
 
 use super::{
-    error::{ControlError, with_sources},
+    error::ControlError,
     operator::{Operator, lock},
     told::SmokeTold,
 };
-use crate::monitor::{MonitorError, Principal};
+use crate::{
+    causes::with_causes,
+    monitor::{MonitorError, Principal},
+};
 use serde_json::json;
 
 impl Operator {
@@ -22,7 +25,7 @@ impl Operator {
             if let Err((step, error)) = run(principal, &steps).await {
                 let who =
                     if self.window.principals.len() > 1 { format!("{principal}: ") } else { String::new() };
-                problems.push(format!("{who}{step}: {}", with_sources(&error)));
+                problems.push(format!("{who}{step}: {}", with_causes(&error)));
             }
         }
         let problem = Some(problems.join("; ")).filter(|problem| !problem.is_empty());

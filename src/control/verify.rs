@@ -2,12 +2,13 @@
 //! operator asks, and again and again while the gate is shut.
 
 use super::{
-    error::{ControlError, with_sources},
+    error::ControlError,
     evidence::Look,
     operator::Operator,
     watched::{NO_MONITOR, Watched},
 };
 use crate::{
+    causes::with_causes,
     check::{CheckReport, Checked, Facts, Kind, Ours, Stretch, WalRead},
     fleet::Processes,
     freeze::Phase,
@@ -57,7 +58,7 @@ impl Operator {
                 Some(Ok(report)) => Ok(CheckReport::clone(&report)),
                 None | Some(Err(ControlError::NoMonitor { .. })) => Err(NO_MONITOR.into()),
                 Some(Err(met)) => {
-                    let told = with_sources(&met);
+                    let told = with_causes(&met);
                     error = met;
                     Err(told)
                 }
@@ -249,7 +250,7 @@ impl Operator {
     }
 
     fn note_problem(&self, watched: &Watched, error: &MonitorError) {
-        let text = with_sources(error);
+        let text = with_causes(error);
         let mut evidence = watched.evidence();
         evidence.last = None;
         let is_news = evidence.problem.as_ref() != Some(&text);
