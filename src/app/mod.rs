@@ -225,8 +225,8 @@ impl Peers {
                 server,
                 "a process before this one left sessions on a server that is not configured any more by that name in \
                  that place: nobody can tell whether they still write, and a freeze waits for them; configure it so \
-                 again, or, when you know that they \
-                 have ended, remove its lines from the file sessions in the state directory while frostgate is stopped"
+                 again, or, when you know that they have ended, remove its lines from the file sessions in the state \
+                 directory while frostgate is stopped"
             );
         }
         let keeper = Keeper::new(config.auth.clone())?;

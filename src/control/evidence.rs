@@ -39,10 +39,36 @@ impl Evidence {
         *self = Self::default();
     }
 
+    /// What was found last, or why nothing is known.
+    pub(super) fn outcome(&self) -> Result<CheckReport, String> {
+        match (&self.problem, &self.report) {
+            (Some(problem), _) => Err(problem.clone()),
+            (None, Some(report)) => Ok(CheckReport::clone(report)),
+            // Behind an open gate as behind a shut one: a verdict takes two looks since the gate has moved.
+            (None, None) => Err("it has not been watched yet".into()),
+        }
+    }
+
     pub(super) fn quiet(&self) -> Quiet {
         match &self.report {
             Some(report) if self.problem.is_none() => report.quiet,
             Some(_) | None => Quiet::NotChecked,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_has_watched_yet_is_said_to_be_so_whatever_the_state_is() {
+        let mut evidence = Evidence::default();
+        assert_eq!(evidence.outcome(), Err("it has not been watched yet".into()));
+        evidence.problem = Some("can't log in".into());
+        assert_eq!(evidence.outcome(), Err("can't log in".into()));
+        assert_eq!(evidence.quiet(), Quiet::NotChecked);
+        evidence.forget();
+        assert_eq!(evidence.outcome(), Err("it has not been watched yet".into()));
     }
 }

@@ -3,7 +3,7 @@
 
 use super::evidence::Evidence;
 use crate::{
-    check::{CheckReport, Checked, Quiet},
+    check::{Checked, Quiet},
     config::MAIN,
     freeze::FreezeState,
     monitor::Monitor,
@@ -97,13 +97,8 @@ impl Watched {
 
     /// What was found last, or why nothing is known.
     pub(super) fn checked(&self) -> Checked {
-        let evidence = self.evidence();
-        let outcome = match (&evidence.problem, &evidence.report) {
-            _ if self.monitor.is_none() => Err(NO_MONITOR.into()),
-            (Some(problem), _) => Err(problem.clone()),
-            (None, Some(report)) => Ok(CheckReport::clone(report)),
-            (None, None) => Err("it was not looked at while open".into()),
-        };
+        let has_monitor = self.monitor.is_some();
+        let outcome = if has_monitor { self.evidence().outcome() } else { Err(NO_MONITOR.into()) };
         Checked { upstream: self.name().to_owned(), outcome }
     }
 
