@@ -22,7 +22,7 @@ pub async fn reopen(args: ReopenArgs, caller: &Caller) -> Result<Exit, CliError>
     let client = caller.client(&args.reach);
     let ReopenArgs { reason, by, accept_new_server, skip_smoke, no_wait, reach } = args;
     let by = by.unwrap_or_else(|| caller.name.clone());
-    let call = ReopenCall { reason, by, accept_new_server, skip_smoke };
+    let call = ReopenCall { reason, by, accept_new_server, skip_smoke, after: None };
     let begun: ReopenTold = client.post("/v1/reopen", &call).await?;
     // What is interrupted is the waiting; the reopening goes on.
     let told = tokio::select! {

@@ -24,15 +24,15 @@ const WATCH_MS: u64 = 1_000;
 /// # Errors
 /// The proxy can't be reached or said no, or something typed is wrong.
 pub async fn freeze(args: FreezeArgs, caller: &Caller) -> Result<Exit, CliError> {
-    freeze_if(args, caller, false).await
+    Ok(freeze_if(args, caller, false).await?.0)
 }
 
-/// As [`freeze`], and if it is so said, only what is open.
+/// As [`freeze`], and if it is so said, only what is open. Beside the code it tells how many verbs there had been.
 pub(super) async fn freeze_if(
     args: FreezeArgs,
     caller: &Caller,
     must_be_open: bool,
-) -> Result<Exit, CliError> {
+) -> Result<(Exit, u64), CliError> {
     let client = caller.client(&args.reach);
     let (no_wait, requires_quiet) = (args.options.no_wait, args.options.require_quiet);
     let by = args.by.unwrap_or_else(|| caller.name.clone());
@@ -45,21 +45,22 @@ pub(super) async fn freeze_if(
     }
     if no_wait {
         out(&if args.reach.json { json!(reply).to_string() } else { shut(&reply) })?;
-        return Ok(Exit::Done);
+        return Ok((Exit::Done, reply.verbs));
     }
     // What is interrupted is the waiting; the gate stays as it is.
-    tokio::select! {
+    let exit = tokio::select! {
         ended = wait_and_check(&client, FreezeWait::new(&reply, call.drain)) => {
             let ended = ended?;
             tell_freeze(&ended, args.reach.json)?;
-            ended.exit(requires_quiet)
+            ended.exit(requires_quiet)?
         }
         _ = tokio::signal::ctrl_c() => {
             let status: Status = client.get("/v1/status").await?;
             say(&format!("interrupted: the proxy is {}; `frostgate thaw` opens it", status.state.as_str()));
-            Ok(Exit::Interrupted)
+            Exit::Interrupted
         }
-    }
+    };
+    Ok((exit, reply.verbs))
 }
 
 /// How a freeze came to its end, and what the monitor, if there is one, said then.

@@ -43,7 +43,7 @@ pub async fn window(
     }
     let WindowArgs { freeze, reopen, command, .. } = args;
     let reason = freeze.options.reason.clone();
-    let frozen = verbs::freeze_if(freeze, caller, true).await?;
+    let (frozen, verbs) = verbs::freeze_if(freeze, caller, true).await?;
     if frozen != Exit::Done {
         advise("the command was not run");
         return Ok(frozen);
@@ -72,15 +72,15 @@ pub async fn window(
             ));
             Ok(Exit::Interrupted)
         }
-        exit = finish(&client, caller, &reason, (plan.has_smoke, reopen)) => exit,
+        exit = finish(&client, (caller, &reason), verbs, (plan.has_smoke, reopen)) => exit,
     }
 }
 
-/// Tries, if there is something to try, and opens again.
+/// Tries, if there is something to try, and opens again, unless a verb has come since that many.
 async fn finish(
     client: &Client,
-    caller: &Caller,
-    reason: &str,
+    (caller, reason): (&Caller, &str),
+    verbs: u64,
     (has_smoke, by_stages): (bool, bool),
 ) -> Result<Exit, CliError> {
     if has_smoke {
@@ -91,8 +91,9 @@ async fn finish(
             return Ok(Exit::Guarded);
         }
     }
-    let opened =
-        open(client, caller, reason, by_stages).await.inspect_err(|_| advise("the command was done"))?;
+    let (by, reason) = (caller.name.clone(), Some(format!("{reason}: done")));
+    let call = ThawCall { reason, by, after: Some(verbs), ..ThawCall::default() };
+    let opened = open(client, call, by_stages).await.inspect_err(|_| advise("the command was done"))?;
     if opened {
         out("the report: frostgate report")?;
         return Ok(Exit::Done);
@@ -123,16 +124,15 @@ async fn look(client: &Client, is_forced: bool) -> Result<bool, CliError> {
     }
 }
 
-async fn open(client: &Client, caller: &Caller, reason: &str, by_stages: bool) -> Result<bool, CliError> {
-    let (by, reason) = (caller.name.clone(), Some(format!("{reason}: done")));
+async fn open(client: &Client, call: ThawCall, by_stages: bool) -> Result<bool, CliError> {
     if by_stages {
-        let call = ReopenCall { reason, by, ..ReopenCall::default() };
+        let ThawCall { reason, by, after, .. } = call;
+        let call = ReopenCall { reason, by, after, ..ReopenCall::default() };
         let begun = client.post("/v1/reopen", &call).await?;
         let told = reopen::wait(client, begun, false).await?;
         out(&reopen::text(&told))?;
         return Ok(told.phase == crate::control::ReopenPhase::Done);
     }
-    let call = ThawCall { reason, by, ..ThawCall::default() };
     let reply: VerbReply = client.post("/v1/thaw", &call).await?;
     out(&format!("open: writes pass again (epoch {})", reply.epoch))?;
     Ok(true)

@@ -140,6 +140,9 @@ pub struct ThawCall {
     /// Thaw although no smoke test has passed; needs a reason.
     #[serde(default)]
     pub skip_smoke: bool,
+    /// Only if no verb has come since the one that was answered with this count ([`VerbReply::verbs`]).
+    #[serde(default)]
+    pub after: Option<u64>,
 }
 
 /// `reopen`.
@@ -158,6 +161,9 @@ pub struct ReopenCall {
     /// As for `thaw`.
     #[serde(default)]
     pub skip_smoke: bool,
+    /// As for `thaw`: before the first stage.
+    #[serde(default)]
+    pub after: Option<u64>,
 }
 
 /// One thing that a freeze would meet.
@@ -244,6 +250,9 @@ pub struct VerbReply {
     pub changed: bool,
     /// Whether the state is on a disk that survives a restart of the machine.
     pub state_durable: bool,
+    /// How many verbs have changed, or asked anew for, the freeze since the process began, this one included: who gives it
+    /// back as `after` does nothing to a freeze that somebody has asked for meanwhile.
+    pub verbs: u64,
 }
 
 /// What `refused` answers.

@@ -133,7 +133,7 @@ pub enum ControlError {
     #[error("a reopening is under way already")]
     Reopening,
     /// Another verb has come since the one that this belongs to.
-    #[error("overtaken by another verb")]
+    #[error("another freeze or thaw has come in between, and is left as it is")]
     Overtaken,
     /// A freeze is limited, or thawed, by too many matches.
     #[error("a freeze is limited, and thawed, by {SCOPE_LIMIT} matches at most")]

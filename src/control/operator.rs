@@ -221,12 +221,13 @@ impl Operator {
         self.store.save(state).map_err(|source| ControlError::NotKept { gate, source })
     }
 
-    pub(super) fn reply(&self, change: Change) -> VerbReply {
+    pub(super) fn reply(&self, change: Change, verbs: u64) -> VerbReply {
         VerbReply {
             state: self.phase(),
             epoch: self.switch.state().epoch.0,
             changed: change != Change::Already,
             state_durable: self.state_durable,
+            verbs,
         }
     }
 

@@ -132,7 +132,7 @@ impl ThawOptions {
     /// A value can't be read.
     pub fn call(self, by: String) -> Result<ThawCall, ControlError> {
         let Self { reason, accept_new_server, skip_smoke, whom } = self;
-        Ok(ThawCall { reason, by, accept_new_server, whom: whom.whom()?, skip_smoke })
+        Ok(ThawCall { reason, by, accept_new_server, whom: whom.whom()?, skip_smoke, after: None })
     }
 }
 

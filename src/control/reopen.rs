@@ -64,7 +64,7 @@ impl Operator {
             *reopening = Some(told.clone());
         }
         let before = self.counted();
-        let verbs = match self.open_stage(first, &call, None).await {
+        let verbs = match self.open_stage(first, &call, call.after).await {
             Ok(verbs) => verbs,
             Err(error) => {
                 self.end_reopening(ReopenPhase::Failed, Some(with_causes(&error)));
@@ -106,7 +106,7 @@ impl Operator {
                 StageEnd::Failed(problem) => return self.fail(stage, frozen, problem).await,
             }
         }
-        match self.thaw_after(thaw_call(&call, None), Some(verbs)).await {
+        match self.thaw(thaw_call(&call, None, Some(verbs))).await {
             Ok(_) => {}
             Err(ControlError::Overtaken) => return self.end_reopening(ReopenPhase::Overtaken, None),
             Err(error) => return self.end_reopening(ReopenPhase::Failed, Some(with_causes(&error))),
@@ -124,9 +124,9 @@ impl Operator {
         call: &ReopenCall,
         after: Option<u64>,
     ) -> Result<u64, ControlError> {
-        let (_, verbs) = self.thaw_after(thaw_call(call, Some(stage)), after).await?;
+        let reply = self.thaw(thaw_call(call, Some(stage), after)).await?;
         self.tell("stage_opened", json!({ "stage": stage.name, "by": call.by }));
-        Ok(verbs)
+        Ok(reply.verbs)
     }
 
     /// Watches for the stage's time. What others do in between ends it.
@@ -194,12 +194,13 @@ impl Operator {
     }
 }
 
-fn thaw_call(call: &ReopenCall, stage: Option<&Stage>) -> ThawCall {
+fn thaw_call(call: &ReopenCall, stage: Option<&Stage>, after: Option<u64>) -> ThawCall {
     ThawCall {
         reason: call.reason.clone(),
         by: call.by.clone(),
         accept_new_server: call.accept_new_server,
         whom: stage.and_then(|stage| stage.who.clone()),
         skip_smoke: call.skip_smoke,
+        after,
     }
 }

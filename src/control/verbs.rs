@@ -64,7 +64,7 @@ impl Operator {
         }
         self.keep(&state, "shut")?;
         self.save_record();
-        Ok(self.reply(change))
+        Ok(self.reply(change, *verbs))
     }
 
     /// Looked at twice: what hooks do is spared where it is known to be for nothing, and what counts is the look under
@@ -99,26 +99,17 @@ impl Operator {
         Ok(told)
     }
 
-    /// Opens the gate, for everybody or for some. When this returns it is open, and the state is on disk.
+    /// Opens the gate, for everybody or for some. When this returns it is open, and the state is on disk. Where the call
+    /// says after how many verbs, only if none has come since.
     ///
     /// # Errors
     /// Whom it is for is not taken, a guard refuses it (no smoke test, an exempt transaction, another server), another
     /// verb has come in between, or the state could not be kept: then the gate stays as it is.
     pub async fn thaw(self: &Arc<Self>, call: ThawCall) -> Result<VerbReply, ControlError> {
-        self.thaw_after(call, None).await.map(|(reply, _)| reply)
-    }
-
-    /// As [`Operator::thaw`], but only if no verb has come since that many were counted; the count beside the answer is
-    /// the one to go on from.
-    pub(super) async fn thaw_after(
-        self: &Arc<Self>,
-        call: ThawCall,
-        after: Option<u64>,
-    ) -> Result<(VerbReply, u64), ControlError> {
         check_scope(call.whom.as_slice())?;
         self.find_out_servers().await;
         let mut verbs = self.verbs.lock().await;
-        if after.is_some_and(|after| after != *verbs) {
+        if call.after.is_some_and(|after| after != *verbs) {
             return Err(ControlError::Overtaken);
         }
         let before = self.switch.state();
@@ -127,7 +118,7 @@ impl Operator {
             Some(whom) => before.thaw_some(whom),
         };
         if change == Change::Already {
-            return Ok((self.reply(change), *verbs));
+            return Ok(self.reply(change, *verbs));
         }
         if self.lacks_smoke() && !(call.skip_smoke && call.reason.is_some()) {
             return Err(ControlError::SmokeNeeded);
@@ -159,7 +150,7 @@ impl Operator {
         } else {
             self.save_record();
         }
-        Ok((self.reply(change), *verbs))
+        Ok(self.reply(change, *verbs))
     }
 
     fn open(&self, state: FreezeState, change: Change) {

@@ -152,6 +152,30 @@ fn an_interrupted_window_waits_for_its_command_and_stays_frozen() {
 }
 
 #[test]
+fn a_freeze_that_somebody_asked_for_meanwhile_is_not_thawed_at_the_end_of_a_window() {
+    let proxy = configured("[[reopen]]\nname = 'all'\ndwell_ms = 100\n");
+    let (mark, go) = (proxy.folder.path().join("begun"), proxy.folder.path().join("go"));
+    let command = format!("touch {}; while [ ! -e {} ]; do sleep 0.05; done", mark.display(), go.display());
+    for how in [&[][..], &["--reopen"]] {
+        let window = [&["window", "--reason", "x"], how, &["--", "sh", "-c", &command]].concat();
+        let verb = begun(&proxy, &window);
+        eventually("the command runs", || mark.exists().then_some(()));
+        assert_eq!(proxy.run(&["freeze", "--reason", "storage move", "--by", "bob"]).code, 0);
+        fs::write(&go, "").unwrap();
+        let ran = ended(verb);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for told in ["another freeze or thaw has come in between", "the command was done", "frostgate thaw"] {
+            assert!(ran.err.contains(told), "{told}: {ran:?}");
+        }
+        let status = proxy.status();
+        assert_eq!((&status["state"], &status["reason"]), (&"frozen".into(), &"storage move".into()));
+        proxy.thaw();
+        fs::remove_file(&go).unwrap();
+        fs::remove_file(&mark).unwrap();
+    }
+}
+
+#[test]
 fn a_window_whose_command_cannot_be_started_says_how_to_go_on() {
     let proxy = Proxy::spawn(Postgres::shared());
     let ran = proxy.run(&["window", "--reason", "x", "--", "/nonexistent/migrate"]);
