@@ -66,7 +66,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     ("pbkdf2", &["auth"]),
     ("pgwire", &["console"]),
     ("prometheus", &["observe"]),
-    ("rustix", &["fleet", "net", "cli", "listener", "app"]),
+    ("rustix", &["fleet", "net", "control", "cli", "listener", "app"]),
     ("rustls", &["tls", "net"]),
     ("rustls_native_certs", &["tls"]),
     ("rustls_pki_types", &["trust"]),

@@ -4,15 +4,18 @@ use super::{
     operator::Operator,
     told::{HookTold, Occasion},
 };
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::{io, process::Stdio, time::Duration};
 use tokio::{
     io::AsyncReadExt as _,
-    process::{Child, Command},
+    process::{Child, ChildStdout, Command},
     time::timeout,
 };
 
 /// Of a command's output so much is kept, in bytes.
 const OUTPUT_LIMIT: usize = 4096;
+/// So long a command's output is read on when the command has ended, if something else holds it open.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 impl Operator {
     /// Runs that occasion's commands one after another, up to the first that fails if they must not. `window` is the
@@ -59,32 +62,82 @@ async fn run(
     shell.envs(words.iter().map(|(name, value)| (*name, value)));
     // What a hook says is not what the service says of itself (sd_notify(3)).
     shell.env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC").env_remove("WATCHDOG_PID");
-    shell.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+    shell.stdin(Stdio::null()).stdout(Stdio::piped()).process_group(0);
     let mut child = match shell.spawn() {
         Ok(child) => child,
         Err(error) => return (None, error.to_string()),
     };
+    let group = Group::of(&child);
     let mut output = Vec::new();
     let exit = match timeout(limit, end(&mut child, &mut output)).await {
-        Ok(Ok(exit)) => exit,
+        Ok(Ok(exit)) => {
+            group.leave();
+            exit
+        }
         Ok(Err(error)) => return (None, error.to_string()),
         Err(_over) => None,
     };
     (exit, String::from_utf8_lossy(&output).into_owned())
 }
 
-/// All that it writes is read, so that it never waits for us; the front is kept.
-async fn end(child: &mut Child, output: &mut Vec<u8>) -> io::Result<Option<i32>> {
-    if let Some(mut out) = child.stdout.take() {
-        let mut chunk = [0; 1024];
-        loop {
-            let read = out.read(&mut chunk).await?;
-            if read == 0 {
-                break;
+/// The command and all that it has started: they end together, unless the command has ended by itself. Also where
+/// nobody waits for it any more.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn of(child: &Child) -> Self {
+        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    }
+
+    /// What it leaves in the background is its own affair, and its number may be another's by now.
+    fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // It may have ended already.
+            match kill_process_group(leader, Signal::KILL) {
+                Ok(()) | Err(_) => {}
             }
-            let room = OUTPUT_LIMIT.saturating_sub(output.len());
-            output.extend(chunk.iter().take(read.min(room)));
         }
     }
-    Ok(child.wait().await?.code())
+}
+
+/// All that it writes is read, so that it never waits for us; the front is kept. It is over when the command is, though
+/// what it has started may still hold its output open.
+async fn end(child: &mut Child, output: &mut Vec<u8>) -> io::Result<Option<i32>> {
+    let Some(mut out) = child.stdout.take() else { return Ok(child.wait().await?.code()) };
+    let ended = tokio::select! {
+        // What was written is asked for first; that both may be dropped loses nothing.
+        biased;
+        read = keep(&mut out, output) => {
+            read?;
+            None
+        }
+        ended = child.wait() => Some(ended?),
+    };
+    match ended {
+        Some(ended) => {
+            // What it wrote last is in the pipe already.
+            drop(timeout(LAST_WORDS, keep(&mut out, output)).await);
+            Ok(ended.code())
+        }
+        None => Ok(child.wait().await?.code()),
+    }
+}
+
+/// Reads to the end, and keeps the front.
+async fn keep(out: &mut ChildStdout, output: &mut Vec<u8>) -> io::Result<()> {
+    let mut chunk = [0; 1024];
+    loop {
+        let read = out.read(&mut chunk).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        let room = OUTPUT_LIMIT.saturating_sub(output.len());
+        output.extend(chunk.iter().take(read.min(room)));
+    }
 }

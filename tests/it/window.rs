@@ -138,6 +138,34 @@ fn what_must_succeed_before_a_freeze_keeps_it_from_beginning() {
 }
 
 #[test]
+fn a_command_that_is_stopped_at_its_limit_leaves_nothing_running() {
+    let proxy = configured(|folder| {
+        format!("[hooks]\nbefore_freeze = 'sleep 300 & echo $! > {folder}/child; wait'\ntimeout_ms = 300\n")
+    });
+    let ran = proxy.run(&["freeze", "--reason", "x"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("did not end in time"), "{ran:?}");
+    let child = fs::read_to_string(proxy.folder.path().join("child")).unwrap();
+    let stat = format!("/proc/{}/stat", child.trim());
+    eventually("its child has ended", || {
+        let state =
+            fs::read_to_string(&stat).ok().and_then(|stat| Some(stat.rsplit_once(") ")?.1.to_owned()));
+        // Whoever has become its parent may not have asked how it ended yet.
+        state.is_none_or(|state| state.starts_with('Z')).then_some(())
+    });
+}
+
+#[test]
+fn a_command_that_has_ended_is_told_by_its_code_though_it_left_something_running() {
+    let proxy = configured(|_| {
+        "[hooks]\nbefore_freeze = 'sleep 5 & echo the backup is old; exit 3'\ntimeout_ms = 3000\n".into()
+    });
+    let ran = proxy.run(&["freeze", "--reason", "x"]);
+    assert_eq!(ran.code, 4, "{ran:?}");
+    assert!(ran.err.contains("ended with 3: the backup is old"), "{ran:?}");
+}
+
+#[test]
 fn a_window_is_written_down_across_restarts_with_who_was_refused() {
     let server = Postgres::trusting();
     let (proxy, database) = (Proxy::spawn(server), server.database());
