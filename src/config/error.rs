@@ -27,7 +27,7 @@ impl fmt::Display for Fault {
 /// A configuration that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// The text is not TOML, or holds keys that do not exist.
+    /// The text is not TOML, or holds keys that do not exist, or values of another kind.
     #[error("{0}")]
     Syntax(String),
     /// Values are wrong.

@@ -9,6 +9,7 @@ mod error;
 mod expect;
 mod fixed;
 mod raw;
+mod reading;
 mod rules;
 mod settings;
 mod shown;

@@ -1,6 +1,5 @@
 //! The file as it is written: every key optional, unknown keys refused. Defaults live in `settings.rs`.
 
-use super::error::ConfigError;
 use crate::matching::Network;
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -219,14 +218,6 @@ pub struct Overrides {
 }
 
 impl RawConfig {
-    /// Reads a file's text.
-    ///
-    /// # Errors
-    /// It is not TOML, or a key does not exist, or a value is of another kind.
-    pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string().trim_end().to_owned()))
-    }
-
     /// What was said by flag or environment takes the file's place.
     #[must_use]
     pub fn overridden_by(self, said: Overrides) -> Self {

@@ -202,6 +202,14 @@ fn every_fault_of_a_configuration_is_told_at_once_and_is_exit_2() {
             assert!(ran.err.contains(key), "{key}: {ran:?}");
         }
     }
+    std::fs::write(file.path(), "no_such_key = 1\nthreads = 'two'\n[limits]\nno_such_limit = 1\n").unwrap();
+    let ran = run(&["check-config", path]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    for told in
+        ["unknown field `no_such_key`", "invalid type: string \"two\"", "unknown field `no_such_limit`"]
+    {
+        assert!(ran.err.contains(told), "{told}: {ran:?}");
+    }
     std::fs::write(file.path(), "upstream = 'host=db'\n").unwrap();
     assert_eq!(run(&["check-config", path]).code, 0);
     assert_eq!(run(&["check-config", "/nonexistent"]).code, 2);
