@@ -49,7 +49,7 @@ pub struct ThawArgs {
 /// `verify`.
 #[derive(Debug, Args)]
 pub struct VerifyArgs {
-    /// For how long to watch.
+    /// For how long to watch, an hour at most.
     #[arg(long = "for", default_value = "10s", value_name = "TIME")]
     pub length: String,
     /// The proxy.

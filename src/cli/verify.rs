@@ -18,7 +18,7 @@ use std::time::Duration;
 /// `verify`.
 ///
 /// # Errors
-/// The proxy can't be reached, has no monitor, or its monitor could not look.
+/// The time can't be read or is too long, or the proxy can't be reached, has no monitor, or its monitor could not look.
 pub async fn verify(args: VerifyArgs, caller: &Caller) -> Result<Exit, CliError> {
     let client = caller.client(&args.reach);
     let length = parse_duration(&args.length);
@@ -42,8 +42,7 @@ pub(super) async fn after_freeze(client: &Client) -> Result<CheckReport, CliErro
 }
 
 async fn watch(client: &Client, length: Duration) -> Result<CheckReport, CliError> {
-    let for_ms = u64::try_from(length.as_millis()).unwrap_or(u64::MAX);
-    client.post("/v1/verify", &VerifyCall { for_ms }).await
+    client.post("/v1/verify", &VerifyCall::of(length)?).await
 }
 
 /// A drain that has not come to its end is no bypasser.

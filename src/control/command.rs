@@ -1,5 +1,6 @@
 //! What can be asked of a running proxy, and what it answers: the words on the control socket.
 
+use super::error::ControlError;
 use crate::{
     freeze::Phase,
     matching::{Match, Rule},
@@ -237,6 +238,23 @@ pub struct ExceptionsReply {
 pub struct VerifyCall {
     /// For how long to watch.
     pub for_ms: u64,
+}
+
+/// The longest that one verification watches.
+const WATCH_LIMIT: Duration = Duration::from_hours(1);
+
+impl VerifyCall {
+    /// One that watches for so long.
+    ///
+    /// # Errors
+    /// That is longer than a verification watches.
+    pub fn of(length: Duration) -> Result<Self, ControlError> {
+        if length > WATCH_LIMIT {
+            let problem = format!("expected {WATCH_LIMIT:?} at most, got {length:?}");
+            return Err(ControlError::Option { option: "for", problem });
+        }
+        Ok(Self { for_ms: u64::try_from(length.as_millis()).unwrap_or(u64::MAX) })
+    }
 }
 
 /// What `freeze` and `thaw` answer at once: the gate has moved, and the state is on disk.

@@ -2,6 +2,7 @@
 //! operator asks, and again and again while the gate is shut.
 
 use super::{
+    command::VerifyCall,
     error::ControlError,
     evidence::Look,
     operator::Operator,
@@ -23,8 +24,6 @@ use tokio::{task::JoinSet, time::sleep};
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// So many looks one verification takes at most, or some more.
 const LOOKS_LIMIT: u32 = 100;
-/// The longest that one verification watches.
-pub(super) const WATCH_LIMIT: Duration = Duration::from_hours(1);
 /// A login may be seen on the server a moment before the proxy knows its process id.
 const GRACE: Duration = Duration::from_millis(200);
 /// An orphan's process id belongs to somebody else by now if that session began after this process did. Clocks may
@@ -35,8 +34,9 @@ impl Operator {
     /// Watches the servers for so long, all at once, and says whether they were quiet.
     ///
     /// # Errors
-    /// There is no monitor, or none could look.
+    /// It is longer than a verification watches, or there is no monitor, or none could look.
     pub async fn verify(self: &Arc<Self>, length: Duration) -> Result<CheckReport, ControlError> {
+        VerifyCall::of(length)?;
         let mut watching = JoinSet::new();
         for (at, watched) in self.watched.iter().enumerate() {
             let (operator, watched) = (Arc::clone(self), Arc::clone(watched));
@@ -73,7 +73,7 @@ impl Operator {
         let name = watched.name();
         let mut processes = self.switch.roster().processes(name);
         let (ended, exempt) = (processes.ended, watched.server.known.exempt());
-        let (begun, length) = (self.now(), length.min(WATCH_LIMIT));
+        let begun = self.now();
         let at_work = self.exempt_at_work();
         let pause = LOOK_AGAIN.max(length.checked_div(LOOKS_LIMIT).unwrap_or_default());
         let mut looks = vec![self.look(watched, &mut processes).await?];

@@ -181,6 +181,7 @@ fn wrong_usage_is_exit_2_and_says_what_was_expected() {
         (&["freeze", "--reason", "a\nb"], "control characters"),
         (&["freeze", "--reason", "x", "--until", "soon"], "45m"),
         (&["freeze", "--reason", "x", "--drain-timeout", "30"], "30s"),
+        (&["verify", "--for", "2h"], "--for: expected 3600s at most, got 7200s"),
         (&["melt"], "unrecognized subcommand"),
     ] {
         let ran = proxy.run(arguments);
