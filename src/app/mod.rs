@@ -37,7 +37,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    runtime::Builder,
+    runtime::{Builder, Handle},
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -153,7 +153,7 @@ fn open_console(
     shared: &Shared,
 ) -> Result<Option<Arc<Console>>, AppError> {
     let Some(settings) = config.console.clone() else { return Ok(None) };
-    let console = Console::new(settings, Arc::clone(operator), shared.clone(), local_now)?;
+    let console = Console::new(settings, Arc::clone(operator), shared.clone(), local_now, Handle::current())?;
     Ok(Some(Arc::new(console)))
 }
 

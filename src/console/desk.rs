@@ -15,7 +15,7 @@ use std::{
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::Notify;
+use tokio::{runtime::Handle, sync::Notify};
 
 /// The newest minor version of the protocol that is spoken.
 pub(super) const MINOR: u16 = 2;
@@ -31,6 +31,7 @@ pub struct Console {
     pub(super) operator: Arc<Operator>,
     pub(super) shared: Shared,
     pub(super) clock: fn() -> Zoned,
+    pub(super) runtime: Handle,
     guests: Mutex<HashMap<CancelKey, Arc<Notify>>>,
 }
 
@@ -58,7 +59,8 @@ impl Drop for Guest {
 }
 
 impl Console {
-    /// A console; `clock` tells the time where the proxy runs.
+    /// A console; `clock` tells the time where the proxy runs. What is said there is done on that runtime, and not on the
+    /// threads that relay: verbs wait for the disk.
     ///
     /// # Errors
     /// The file of secrets can't be read.
@@ -67,9 +69,10 @@ impl Console {
         operator: Arc<Operator>,
         shared: Shared,
         clock: fn() -> Zoned,
+        runtime: Handle,
     ) -> Result<Self, NetError> {
         let keeper = Keeper::new(settings.auth.clone())?;
-        Ok(Self { settings, keeper, operator, shared, clock, guests: Mutex::default() })
+        Ok(Self { settings, keeper, operator, shared, clock, runtime, guests: Mutex::default() })
     }
 
     /// Reads the file of secrets again.

@@ -62,6 +62,9 @@ pub(super) enum ConsoleError {
     /// It was not done.
     #[error("{}", crate::causes::with_causes(.0))]
     Control(#[from] ControlError),
+    /// It was cut off: the process is stopping, or has a fault.
+    #[error("the command was cut off")]
+    Unfinished,
     /// The freeze has not come to its end in time, or was overtaken.
     #[error("{told}")]
     NotReached {
@@ -96,6 +99,7 @@ impl ConsoleError {
                 5 => "08001",
                 _ => "58000",
             },
+            Self::Unfinished => "58000",
             Self::NotReached { .. } => "55P03",
             Self::Cancelled { .. } => "57014",
         }
@@ -117,6 +121,7 @@ impl ConsoleError {
             | Self::SeveralInOne
             | Self::UnknownSetting { .. }
             | Self::FailedBlock
+            | Self::Unfinished
             | Self::Control(_) => None,
         }
     }
@@ -131,7 +136,9 @@ impl ConsoleError {
             Self::UnknownSetting { .. } => {
                 Some("HELP lists what SHOW tells, frostgate.state among it.".into())
             }
-            Self::NotReached { .. } => Some("SHOW STATUS tells how it goes on; THAW opens the gate.".into()),
+            Self::NotReached { .. } | Self::Unfinished => {
+                Some("SHOW STATUS tells how it goes on; THAW opens the gate.".into())
+            }
             Self::Cancelled { .. } => Some("THAW opens the gate.".into()),
             Self::TooLong { .. }
             | Self::TooManyNames { .. }

@@ -30,7 +30,6 @@ use pgwire::{
 use std::{
     collections::HashSet,
     fmt::Debug,
-    pin::pin,
     sync::{Arc, Mutex, PoisonError},
 };
 use tokio::sync::mpsc;
@@ -41,14 +40,14 @@ pub(super) const NAMES_LIMIT: usize = 100;
 /// See the module's text.
 #[derive(Debug)]
 pub(super) struct Handler {
-    visit: Visit,
+    visit: Arc<Visit>,
     /// The names of statements and portals that are kept.
     names: Mutex<HashSet<String>>,
 }
 
 impl Handler {
     pub(super) fn new(visit: Visit) -> Self {
-        Self { visit, names: Mutex::default() }
+        Self { visit: Arc::new(visit), names: Mutex::default() }
     }
 
     /// pgwire keeps statements and portals without a limit: names are counted before it sees them.
@@ -77,22 +76,20 @@ impl Handler {
     {
         let has_failed = matches!(client.transaction_status(), TransactionStatus::Error);
         let (sender, mut notices) = mpsc::channel(NOTICES_LIMIT);
-        let mut work = pin!(self.visit.run(statement, has_failed, &sender));
+        let mut work = self.visit.begin(statement, has_failed, sender);
         let done = loop {
             // Each arm only waits: what is not chosen has lost nothing.
             tokio::select! {
                 biased;
                 Some(notice) = notices.recv() => client.send(told(notice)).await?,
-                done = &mut work => break done,
+                done = work.join_next() => break done.and_then(Result::ok),
             }
         };
         while let Ok(notice) = notices.try_recv() {
             client.feed(told(notice)).await?;
         }
-        let rows = match done {
-            Ok(rows) => rows,
-            Err(problem) => return Err(error(&problem)),
-        };
+        let done = done.unwrap_or(Err(ConsoleError::Unfinished));
+        let rows = done.map_err(|problem| error(&problem))?;
         match statement.command {
             Command::Heard(tag) => Ok(Response::Execution(Tag::new(tag))),
             Command::Begin => Ok(Response::TransactionStart(Tag::new("BEGIN"))),

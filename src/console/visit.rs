@@ -11,9 +11,9 @@ use jiff::Timestamp;
 use serde_json::json;
 use std::{
     collections::HashMap,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 /// Notices on their way to one client; what finds no room is not told.
 pub(super) const NOTICES_LIMIT: usize = 64;
@@ -43,8 +43,22 @@ impl Visit {
         Self { guest, looked: Mutex::default() }
     }
 
+    /// Begins it, on the runtime of the verbs. It ends there when nobody waits for it any more.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        statement: &Statement,
+        block_has_failed: bool,
+        notices: Notices,
+    ) -> JoinSet<Result<Vec<Row>, ConsoleError>> {
+        let (visit, statement) = (Arc::clone(self), statement.clone());
+        let mut work = JoinSet::new();
+        let done = async move { visit.run(&statement, block_has_failed, &notices).await };
+        drop(work.spawn_on(done, &self.guest.console.runtime));
+        work
+    }
+
     /// Does it, if that is allowed.
-    pub(super) async fn run(
+    async fn run(
         &self,
         statement: &Statement,
         block_has_failed: bool,

@@ -211,6 +211,25 @@ fn control_c_ends_the_waiting_and_not_the_freeze() {
 }
 
 #[test]
+fn a_verb_at_the_console_that_waits_for_the_disk_keeps_no_client_waiting() {
+    let server = Postgres::shared();
+    let set = set(&upstream(server), USERS, "threads = 1");
+    let mut client = set.proxy.connect(&server.database());
+    assert_eq!(client.ask("INSERT INTO t VALUES (1)"), "C I");
+    // Whoever opens it to write waits until somebody reads: the slowest of disks.
+    let disk = set.proxy.folder.path().join("state/state.json.next");
+    assert!(Command::new("mkfifo").arg(&disk).status().unwrap().success());
+    let mut verb = set.command("ann", "").args(["-c", "FREEZE REASON 'x'"]).spawn().unwrap();
+    eventually("the gate is shut", || (client.ask("INSERT INTO t VALUES (1)") == "E25006 I").then_some(()));
+    assert_eq!(client.ask("SELECT 1"), "TDC I");
+    assert!(verb.try_wait().unwrap().is_none(), "it waits for the disk");
+    let reader = fs::File::open(&disk).unwrap();
+    fs::remove_file(&disk).unwrap();
+    drop(reader);
+    eventually("the end of the verb", || verb.try_wait().unwrap());
+}
+
+#[test]
 fn only_its_users_come_in_and_only_admins_change_anything() {
     let set = plain();
     let connect = |user: &str, password: &str| {
