@@ -145,7 +145,8 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn every_command_that_a_document_shows_can_be_typed() {
     let mut seen = 0;
-    for file in ["README.md", "CONTRIBUTING.md", "docs/CONFIGURATION.md", "docs/METRICS.md"] {
+    for file in ["README.md", "CONTRIBUTING.md", "docs/CONFIGURATION.md", "docs/METRICS.md", "docs/STATUS.md"]
+    {
         for line in commands(&read(file)) {
             seen += 1;
             if let Err(error) = Cli::try_parse_from(words(&line)) {
@@ -156,9 +157,45 @@ fn every_command_that_a_document_shows_can_be_typed() {
     assert!(seen > 5, "{seen}");
 }
 
+/// Every flag of a verb and of those below it, with the verb.
+fn flags(of: &clap::Command, path: &str) -> Vec<(String, String)> {
+    let own = of.get_arguments().filter_map(|arg| arg.get_long());
+    let own = own.filter(|long| !["help", "version"].contains(long));
+    let own = own.map(|long| (path.to_owned(), format!("--{long}")));
+    let below = of.get_subcommands().flat_map(|verb| flags(verb, &format!("{path} {}", verb.get_name())));
+    own.chain(below).collect()
+}
+
+#[test]
+fn every_flag_of_every_verb_is_explained_somewhere() {
+    let pages: String = ["README.md", "docs/CONFIGURATION.md", "docs/STATUS.md"].map(read).concat();
+    let words: BTreeSet<&str> = pages
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .filter(|w| w.starts_with("--"))
+        .collect();
+    let all = flags(&Cli::command(), "frostgate");
+    let missing: Vec<_> = all.iter().filter(|(_, flag)| !words.contains(flag.as_str())).collect();
+    assert!(all.len() > 50, "{}", all.len());
+    assert_eq!(missing, Vec::<&(String, String)>::new());
+}
+
+#[test]
+fn every_dependency_is_named_among_the_guests() {
+    let (manifest, map) = (read("Cargo.toml"), read("ARCHITECTURE.md"));
+    let list = manifest.split("[dependencies]\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let names: Vec<&str> = list.lines().filter_map(|line| line.split(" = ").next()).collect();
+    let table = map.split("## Guests").nth(1).unwrap();
+    let cells = table.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
+    let guests: BTreeSet<&str> = cells.flat_map(|cell| cell.split([',', ' '])).collect();
+    let missing: Vec<_> = names.iter().filter(|name| !guests.contains(*name)).collect();
+    assert!(names.len() > 30, "{names:?}");
+    assert_eq!(missing, Vec::<&&str>::new());
+}
+
 #[test]
 fn every_file_that_a_document_links_to_is_there() {
-    for file in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/CONFIGURATION.md", "docs/METRICS.md"] {
+    let pages = ["docs/CONFIGURATION.md", "docs/METRICS.md", "docs/STATUS.md"];
+    for file in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].into_iter().chain(pages) {
         let text = read(file);
         for link in text.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
             let path = link.split('#').next().unwrap();

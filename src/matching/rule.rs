@@ -4,7 +4,7 @@ use super::client::{Match, MatchFault};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// Rules of one origin: the configuration, or the command line.
+/// Rules that there may be, those of the configuration and those by command together.
 pub const RULES_LIMIT: usize = 64;
 /// The longest name, owner or reason, in bytes.
 const TEXT_LIMIT: usize = 500;

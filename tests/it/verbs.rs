@@ -1,8 +1,10 @@
 //! The command line and what is seen from outside: codes, texts, JSON, metrics.
 
-use crate::support::{Postgres, Proxy, Ran, binary, eventually};
+use crate::support::{Postgres, Proxy, Ran, binary, eventually, upstream};
 use serde_json::Value;
 use std::{
+    collections::BTreeSet,
+    fs,
     io::Write as _,
     process::{Command, Stdio},
     thread,
@@ -38,6 +40,35 @@ fn status_tells_everything_that_the_contract_names() {
     }
     assert_eq!(proxy.run(&["status", "--is", "open"]).code, 0);
     assert_eq!(proxy.run(&["status", "--is", "frozen"]).code, 1);
+}
+
+/// The fields that a table of the page explains, by what its first column is called.
+fn explained(heading: &str) -> BTreeSet<String> {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/STATUS.md")).unwrap();
+    let table = page.split(&format!("| {heading} | what it is |")).nth(1).unwrap().to_owned();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| row.split('`').nth(1).unwrap().to_owned()).collect()
+}
+
+#[test]
+fn every_field_of_the_status_is_explained_in_its_page_and_no_other_is() {
+    let server = Postgres::trusting();
+    let monitor = format!("{} user=postgres dbname=postgres", upstream(server));
+    let proxy = Proxy::with(&upstream(server), &["--monitor", &monitor]);
+    let mut writer = proxy.connect(&server.database());
+    assert_eq!(writer.ask("BEGIN; INSERT INTO t VALUES (1)"), "CC T");
+    let status = eventually("the writer is told", || {
+        Some(proxy.status()).filter(|status| !status["holding_up"].as_array().unwrap().is_empty())
+    });
+    let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+    for (heading, told) in [
+        ("field", &status),
+        ("field of `holding_up`", &status["holding_up"][0]),
+        ("field of `check`", &status["check"]),
+        ("field of `upstreams`", &status["upstreams"][0]),
+    ] {
+        assert_eq!(explained(heading), keys(told), "{heading}");
+    }
 }
 
 #[test]
@@ -194,7 +225,7 @@ fn wrong_usage_is_exit_2_and_says_what_was_expected() {
 #[test]
 fn every_fault_of_a_configuration_is_told_at_once_and_is_exit_2() {
     let file = tempfile::NamedTempFile::new().unwrap();
-    std::fs::write(file.path(), "listen = 'x'\nthreads = 0\n[refusal]\nsqlstate = 'x'\n").unwrap();
+    fs::write(file.path(), "listen = 'x'\nthreads = 0\n[refusal]\nsqlstate = 'x'\n").unwrap();
     let path = file.path().to_str().unwrap();
     for arguments in [&["check-config", path][..], &["serve", "--config", path]] {
         let ran = run(arguments);
@@ -203,7 +234,7 @@ fn every_fault_of_a_configuration_is_told_at_once_and_is_exit_2() {
             assert!(ran.err.contains(key), "{key}: {ran:?}");
         }
     }
-    std::fs::write(file.path(), "no_such_key = 1\nthreads = 'two'\n[limits]\nno_such_limit = 1\n").unwrap();
+    fs::write(file.path(), "no_such_key = 1\nthreads = 'two'\n[limits]\nno_such_limit = 1\n").unwrap();
     let ran = run(&["check-config", path]);
     assert_eq!(ran.code, 2, "{ran:?}");
     for told in
@@ -211,7 +242,7 @@ fn every_fault_of_a_configuration_is_told_at_once_and_is_exit_2() {
     {
         assert!(ran.err.contains(told), "{told}: {ran:?}");
     }
-    std::fs::write(file.path(), "upstream = 'host=db'\n").unwrap();
+    fs::write(file.path(), "upstream = 'host=db'\n").unwrap();
     assert_eq!(run(&["check-config", path]).code, 0);
     assert_eq!(run(&["check-config", "/nonexistent"]).code, 2);
 }
