@@ -1,10 +1,10 @@
 //! What can be typed. Flags beat the environment, which beats the file.
 
 pub use super::{
-    verb_args::{FreezeArgs, PhaseArg, Reach, RefusedArgs, StatusArgs, ThawArgs, VerifyArgs},
+    verb_args::{FreezeArgs, PhaseArg, PlainArgs, Reach, StatusArgs, ThawArgs, VerifyArgs},
     window_args::{
-        ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs, PlainArgs, RehearseArgs, ReopenArgs,
-        ReportArgs, WindowArgs, WritersArgs,
+        ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, RehearseArgs, ReopenArgs, ReportArgs, WindowArgs,
+        WritersArgs,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -31,7 +31,7 @@ pub enum Command {
     /// Tell where the proxy stands.
     Status(StatusArgs),
     /// Tell who tried to write what, since when, how often.
-    Refused(RefusedArgs),
+    Refused(PlainArgs),
     /// Look whether the server itself is quiet, and who goes round the proxy.
     Verify(VerifyArgs),
     /// Run a whole maintenance window around a command: look, freeze, run it, try, thaw.
@@ -52,7 +52,7 @@ pub enum Command {
     #[command(subcommand)]
     Except(ExceptCommand),
     /// Tell who is excepted or denied, why, and what has been made of it.
-    Exceptions(ExceptionsArgs),
+    Exceptions(PlainArgs),
     /// Tell who writes, since when, how often and what: before the first freeze, too.
     Writers(WritersArgs),
     /// Tell what a statement is, what a frozen proxy does with it, and why.

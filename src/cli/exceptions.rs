@@ -1,7 +1,7 @@
 //! `except` and `exceptions`.
 
 use super::{
-    args::{ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, ExceptionsArgs},
+    args::{ExceptAddArgs, ExceptCommand, ExceptRemoveArgs, PlainArgs},
     client::Caller,
     error::{CliError, Exit},
     show::out,
@@ -51,7 +51,7 @@ async fn remove(args: ExceptRemoveArgs, caller: &Caller) -> Result<Exit, CliErro
 ///
 /// # Errors
 /// The proxy can't be reached.
-pub async fn exceptions(args: ExceptionsArgs, caller: &Caller) -> Result<Exit, CliError> {
+pub async fn exceptions(args: PlainArgs, caller: &Caller) -> Result<Exit, CliError> {
     let reply: ExceptionsReply = caller.client(&args.reach).get("/v1/exceptions").await?;
     out(&if args.reach.json { json!(reply).to_string() } else { all(&reply) })?;
     Ok(Exit::Done)

@@ -90,9 +90,9 @@ impl From<PhaseArg> for Phase {
     }
 }
 
-/// `refused`.
+/// A verb that needs nothing but the proxy.
 #[derive(Debug, Args)]
-pub struct RefusedArgs {
+pub struct PlainArgs {
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,

@@ -1,7 +1,7 @@
 //! The verbs that speak to a running proxy.
 
 use super::{
-    args::{FreezeArgs, RefusedArgs, StatusArgs, ThawArgs},
+    args::{FreezeArgs, PlainArgs, StatusArgs, ThawArgs},
     client::{Caller, Client},
     error::{CliError, Exit},
     show::{out, progress, refused as show_refused, say, status as show_status},
@@ -88,28 +88,17 @@ impl Ended {
 }
 
 async fn wait_and_check(client: &Client, mut wait: FreezeWait) -> Result<Ended, CliError> {
-    let (end, status) = until_ended(client, &mut wait).await?;
+    let next = async |seen: Option<u64>| {
+        let watching = seen.map_or_else(String::new, |seen| format!("?seen={seen}&wait_ms={WATCH_MS}"));
+        client.get(&format!("/v1/status{watching}")).await
+    };
+    let (end, status) = wait.until_ended(next, tell_progress).await?;
     if end != FreezeEnd::Frozen || status.check.is_none() {
         return Ok(Ended { end, wait, status, checked: None });
     }
     let checked = Some(after_freeze(client).await);
     // The status tells of it too.
     Ok(Ended { end, wait, status: client.get("/v1/status").await?, checked })
-}
-
-async fn until_ended(client: &Client, wait: &mut FreezeWait) -> Result<(FreezeEnd, Status), CliError> {
-    let mut seen = None::<u64>;
-    loop {
-        let watching = seen.map_or_else(String::new, |seen| format!("?seen={seen}&wait_ms={WATCH_MS}"));
-        let status: Status = client.get(&format!("/v1/status{watching}")).await?;
-        if let Some(end) = wait.look(&status) {
-            return Ok((end, status));
-        }
-        if seen.is_some() {
-            tell_progress(&status);
-        }
-        seen = Some(status.revision);
-    }
 }
 
 fn tell_progress(status: &Status) {
@@ -189,7 +178,7 @@ pub async fn status(args: StatusArgs, caller: &Caller) -> Result<Exit, CliError>
 ///
 /// # Errors
 /// The proxy can't be reached.
-pub async fn refused(args: RefusedArgs, caller: &Caller) -> Result<Exit, CliError> {
+pub async fn refused(args: PlainArgs, caller: &Caller) -> Result<Exit, CliError> {
     let reply: Value = caller.client(&args.reach).get("/v1/refused").await?;
     out(&if args.reach.json { reply.to_string() } else { show_refused(&reply, caller.now.timestamp()) })?;
     Ok(Exit::Done)

@@ -55,14 +55,6 @@ pub struct ExceptRemoveArgs {
     pub reach: Reach,
 }
 
-/// A verb that needs nothing but the proxy.
-#[derive(Debug, Args)]
-pub struct PlainArgs {
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
 /// `window`.
 #[derive(Debug, Args)]
 pub struct WindowArgs {
@@ -122,14 +114,6 @@ pub struct ReopenArgs {
 pub struct ReportArgs {
     /// The window's number, as `history` tells it. Default: the newest.
     pub number: Option<u64>,
-    /// The proxy.
-    #[command(flatten)]
-    pub reach: Reach,
-}
-
-/// `exceptions`.
-#[derive(Debug, Args)]
-pub struct ExceptionsArgs {
     /// The proxy.
     #[command(flatten)]
     pub reach: Reach,

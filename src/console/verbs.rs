@@ -64,21 +64,17 @@ impl Visit {
         notices: &Notices,
     ) -> Result<(String, String), ConsoleError> {
         let operator = &self.guest.console.operator;
-        let (mut seen, mut last, mut untold) = (None, String::new(), 0_u32);
-        let (end, status) = loop {
-            let status = operator.status_after(seen, LOOK).await;
-            if let Some(end) = wait.look(&status) {
-                break (end, status);
-            }
-            let text = progress(&status);
+        let next = async |seen: Option<u64>| Ok::<_, ConsoleError>(operator.status_after(seen, LOOK).await);
+        let (mut last, mut untold) = (String::new(), 0_u32);
+        let tell_progress = |status: &Status| {
+            let text = progress(status);
             untold = untold.saturating_add(1);
-            // The first look is a moment after the gate has shut: most drains are over by the next.
-            if seen.is_some() && (text != last || untold >= LOOKS_UNTOLD) {
-                tell(notices, Notice { warns: false, text: text.clone(), detail: named(&status) });
+            if text != last || untold >= LOOKS_UNTOLD {
+                tell(notices, Notice { warns: false, text: text.clone(), detail: named(status) });
                 (last, untold) = (text, 0);
             }
-            seen = Some(status.revision);
         };
+        let (end, status) = wait.until_ended(next, tell_progress).await?;
         let told = wait.told(end, &status);
         match end {
             FreezeEnd::Frozen => {}

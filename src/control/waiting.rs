@@ -47,7 +47,7 @@ impl FreezeWait {
     }
 
     /// Whether it has come to its end.
-    pub fn look(&mut self, status: &Status) -> Option<FreezeEnd> {
+    fn look(&mut self, status: &Status) -> Option<FreezeEnd> {
         let acts =
             self.drain.stragglers == Stragglers::Rollback || self.drain.running_reads == RunningReads::Cancel;
         if status.epoch != self.epoch {
@@ -65,6 +65,30 @@ impl FreezeWait {
                 None
             }
             Phase::Draining => None,
+        }
+    }
+
+    /// Looks until it has come to its end. `next` is the status, once it is of another revision than the one that was seen
+    /// or about a second has passed; `tell` hears of those in between.
+    ///
+    /// # Errors
+    /// The status can't be had.
+    pub async fn until_ended<E, Next: Future<Output = Result<Status, E>>>(
+        &mut self,
+        next: impl Fn(Option<u64>) -> Next,
+        mut tell: impl FnMut(&Status),
+    ) -> Result<(FreezeEnd, Status), E> {
+        let mut seen = None;
+        loop {
+            let status = next(seen).await?;
+            if let Some(end) = self.look(&status) {
+                return Ok((end, status));
+            }
+            // The first look is a moment after the gate has shut: most drains are over by the next.
+            if seen.is_some() {
+                tell(&status);
+            }
+            seen = Some(status.revision);
         }
     }
 
