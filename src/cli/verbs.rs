@@ -103,7 +103,7 @@ async fn wait_and_check(client: &Client, mut wait: FreezeWait) -> Result<Ended, 
 
 fn tell_progress(status: &Status) {
     progress(&control::progress(status));
-    for who in &status.holding_up {
+    for who in status.holding_up.iter().filter(|who| who.is_drained_for()) {
         progress(&format!("  {}", holding_up(who)));
     }
 }
@@ -127,7 +127,8 @@ fn tell_freeze(ended: &Ended, as_json: bool) -> Result<(), CliError> {
             })
         }
         FreezeEnd::NotInTime => {
-            status.holding_up.iter().try_for_each(|who| out(&format!("  {}", holding_up(who))))
+            let mut stragglers = status.holding_up.iter().filter(|who| who.is_drained_for());
+            stragglers.try_for_each(|who| out(&format!("  {}", holding_up(who))))
         }
         FreezeEnd::Thawed | FreezeEnd::Overtaken => Ok(()),
     }

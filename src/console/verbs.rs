@@ -123,7 +123,8 @@ fn row(reply: &VerbReply, told: String) -> Row {
 
 /// Whom a drain waits for.
 fn named(status: &Status) -> Option<String> {
-    let lines: Vec<String> = status.holding_up.iter().take(NAMED_LIMIT).map(holding_up).collect();
+    let drained_for = status.holding_up.iter().filter(|who| who.is_drained_for());
+    let lines: Vec<String> = drained_for.take(NAMED_LIMIT).map(holding_up).collect();
     (!lines.is_empty()).then(|| lines.join("\n"))
 }
 

@@ -153,7 +153,7 @@ impl HoldsUp {
     }
 
     /// Whether the drain waits for it, and not the thaw alone.
-    pub(super) fn is_drained_for(&self) -> bool {
+    pub fn is_drained_for(&self) -> bool {
         self.standing != Wait::Thaw.as_str()
     }
 }
