@@ -20,11 +20,13 @@ struct Entry {
     classification: Classification,
 }
 
+/// Small: a statement with literals in it comes once, looks at two slots, finds nothing, and shall not wait for more of
+/// the memory than that.
 #[derive(Debug, Default)]
 struct Slot {
     /// The hash of the last text that fell here, kept or not.
     seen: u64,
-    entry: Option<Entry>,
+    entry: Option<Box<Entry>>,
 }
 
 /// [`classify`] with a memory.
@@ -78,7 +80,7 @@ impl Classifier {
             self.make_room(entry.text.len());
             self.bytes = self.bytes.saturating_add(entry.text.len());
             if let Some(slot) = self.slots.get_mut(at) {
-                slot.entry = Some(entry);
+                slot.entry = Some(Box::new(entry));
             }
         }
     }

@@ -175,12 +175,7 @@ impl<'a> Lexer<'a> {
         {
             return token;
         }
-        let mut rest = from;
-        while let [byte, tail @ ..] = rest
-            && Class::of(*byte).is(Class::IN_IDENTIFIER)
-        {
-            rest = tail;
-        }
+        let rest = past_identifier(from);
         self.rest = rest;
         Token::new(Kind::Word, Word::of(before(from, rest)), self.position(from), self.position(rest))
     }
@@ -328,6 +323,39 @@ impl<'a> Lexer<'a> {
     }
 }
 
+/// What stands behind the letters, digits, underscores, dollars and bytes beyond ASCII that stand here. Eight bytes are
+/// looked at as one word, as long as there are so many: a bit of each byte tells whether it belongs.
+#[inline]
+fn past_identifier(from: &[u8]) -> &[u8] {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH << 7;
+    // Added to a byte below 128 it sets the high bit of those from that character on.
+    let from_on = |byte: u8| EACH.wrapping_mul(128_u64.saturating_sub(byte.into()));
+    let mut rest = from;
+    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*word);
+        let low = word & !HIGH;
+        let folded = low | EACH.wrapping_mul(0x20);
+        let within = |bytes: u64, first: u8, last: u8| {
+            bytes.wrapping_add(from_on(first)) & !bytes.wrapping_add(from_on(last.wrapping_add(1)))
+        };
+        let is = |byte: u8| HIGH.wrapping_sub(low ^ EACH.wrapping_mul(byte.into()));
+        let part = within(folded, b'a', b'z') | within(low, b'0', b'9') | is(b'_') | is(b'$') | word;
+        let others = !part & HIGH;
+        if others != 0 {
+            let kept = usize::try_from(others.trailing_zeros() / 8).unwrap_or(0);
+            return rest.get(kept..).unwrap_or_default();
+        }
+        rest = tail;
+    }
+    while let [byte, tail @ ..] = rest
+        && Class::of(*byte).is(Class::IN_IDENTIFIER)
+    {
+        rest = tail;
+    }
+    rest
+}
+
 /// What of `from` lies before `rest`, which ends it.
 #[inline]
 fn before<'a>(from: &'a [u8], rest: &[u8]) -> &'a [u8] {
@@ -341,4 +369,19 @@ fn past_digits(digits: &[u8]) -> &[u8] {
         rest = tail;
     }
     rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_at_every_place_of_an_identifier_ends_it_or_does_not() {
+        for (byte, before, behind) in (0..=255).flat_map(|byte| (0..20).map(move |n| (byte, n % 10, n / 2))) {
+            let text = [&b"a_Z$9\xc3\xa9zA0"[..before], &[byte], &b"bC7_\xff$xY5q"[..behind]].concat();
+            let length =
+                text.iter().position(|byte| !Class::of(*byte).is(Class::IN_IDENTIFIER)).unwrap_or(text.len());
+            assert_eq!(past_identifier(&text), &text[length..], "{text:?}");
+        }
+    }
 }

@@ -145,9 +145,27 @@ impl Word {
 
 /// Whether a word is a keyword in any case. A spelling holds nothing but lower-case letters, and two bytes only become
 /// one of those by bit 0x20: the letter in either case.
+/// Several bytes are compared at a time, at both ends: what lies between is in one of the two, or in both.
 #[inline]
 fn is_spelled(text: &[u8], spelling: &[u8]) -> bool {
-    text.len() == spelling.len() && text.iter().zip(spelling).all(|(byte, letter)| byte | 0x20 == *letter)
+    const FOLD: u64 = 0x2020_2020_2020_2020;
+    if text.len() != spelling.len() {
+        return false;
+    }
+    match (both_ends(text), both_ends(spelling)) {
+        (Some([first, last]), Some([from, to])) => (first | FOLD, last | FOLD) == (from | FOLD, to | FOLD),
+        _ => text.iter().zip(spelling).all(|(byte, letter)| byte | 0x20 == *letter),
+    }
+}
+
+/// The first bytes and the last ones of a word that has four at least: eight of each, or four.
+#[inline]
+fn both_ends(word: &[u8]) -> Option<[u64; 2]> {
+    if let (Some(first), Some(last)) = (word.first_chunk::<8>(), word.last_chunk::<8>()) {
+        return Some([u64::from_le_bytes(*first), u64::from_le_bytes(*last)]);
+    }
+    let (first, last) = (word.first_chunk::<4>()?, word.last_chunk::<4>()?);
+    Some([u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()])
 }
 
 #[cfg(test)]
