@@ -74,15 +74,15 @@ enum Want {
 pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, FrontendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let tag = FrontendTag::from_byte(byte);
-    let (limit, want) = match tag {
+    let limit = match tag {
         FrontendTag::Unknown(_) | FrontendTag::Password => {
             return Err(WireError::UnknownFrontendMessage(byte));
         }
-        FrontendTag::Query => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), 0)),
-        FrontendTag::Parse => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), PARSE_PREFIX)),
-        FrontendTag::Bind => (LARGE_MESSAGE, Want::UpTo(BIND_PREFIX)),
-        FrontendTag::FunctionCall => (LARGE_MESSAGE, Want::UpTo(FUNCTION_CALL_PREFIX)),
-        FrontendTag::CopyData => (LARGE_MESSAGE, Want::UpTo(0)),
+        FrontendTag::Query
+        | FrontendTag::Parse
+        | FrontendTag::Bind
+        | FrontendTag::FunctionCall
+        | FrontendTag::CopyData => LARGE_MESSAGE,
         FrontendTag::Close
         | FrontendTag::CopyDone
         | FrontendTag::CopyFail
@@ -90,13 +90,29 @@ pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, Fro
         | FrontendTag::Execute
         | FrontendTag::Flush
         | FrontendTag::Sync
-        | FrontendTag::Terminate => (SMALL_MESSAGE, Want::Whole),
+        | FrontendTag::Terminate => SMALL_MESSAGE,
     };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
     if !(4..=limit).contains(&said) {
         return Err(WireError::FrontendLength { tag, said, limit });
     }
-    Ok(cut(tag, buffer, body, size(said), want))
+    Ok(cut(tag, buffer, body, size(said), || match tag {
+        FrontendTag::Query => Want::UpToOrPrefix(size(limits.max_statement), 0),
+        FrontendTag::Parse => Want::UpToOrPrefix(size(limits.max_statement), PARSE_PREFIX),
+        FrontendTag::Bind => Want::UpTo(BIND_PREFIX),
+        FrontendTag::FunctionCall => Want::UpTo(FUNCTION_CALL_PREFIX),
+        FrontendTag::CopyData => Want::UpTo(0),
+        FrontendTag::Close
+        | FrontendTag::CopyDone
+        | FrontendTag::CopyFail
+        | FrontendTag::Describe
+        | FrontendTag::Execute
+        | FrontendTag::Flush
+        | FrontendTag::Password
+        | FrontendTag::Sync
+        | FrontendTag::Terminate
+        | FrontendTag::Unknown(_) => Want::Whole,
+    }))
 }
 
 /// Whether rows are waited for.
@@ -119,7 +135,7 @@ pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, Wir
         return Err(WireError::BackendLength { tag: byte, said });
     }
     let tag = BackendTag::from_byte(byte);
-    let want = match tag {
+    let want = || match tag {
         BackendTag::DataRow if rows == Rows::Held => Want::UpToOrPrefix(BACKEND_HELD, 0),
         BackendTag::DataRow
         | BackendTag::CopyData
@@ -150,14 +166,22 @@ pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, Wir
     Ok(cut(tag, buffer, body, size(said), want))
 }
 
-/// `said` counts the length word and the body, as the protocol does.
-fn cut<'a, Tag>(tag: Tag, buffer: &'a [u8], body: &'a [u8], said: usize, want: Want) -> Cut<'a, Tag> {
+/// `said` counts the length word and the body, as the protocol does. Nearly every message is whole: `want` is asked
+/// for of the others only.
+#[inline]
+fn cut<'a, Tag>(
+    tag: Tag,
+    buffer: &'a [u8],
+    body: &'a [u8],
+    said: usize,
+    want: impl FnOnce() -> Want,
+) -> Cut<'a, Tag> {
     let length = said.saturating_add(1);
     let body_length = said.saturating_sub(4);
     if let (Some(bytes), Some(body)) = (buffer.get(..length), body.get(..body_length)) {
         return Cut::Whole { tag, bytes, body };
     }
-    let enough = match want {
+    let enough = match want() {
         Want::UpTo(bytes) => bytes,
         Want::UpToOrPrefix(held, prefix) if body_length > held => prefix,
         Want::Whole | Want::UpToOrPrefix(..) => return Cut::More,
