@@ -20,7 +20,7 @@ const LINES_LIMIT: usize = 100_000;
 /// Process ids by their server. A line is `+PID SERVER` or `-PID SERVER`, and a server is told by its name and its place.
 /// Versions before this one wrote the name alone, or nothing for the main one: that is nobody's key now, so that what
 /// such a line tells of counts as left on a server that is not configured any more.
-type Living = BTreeSet<(String, u32)>;
+type Living = BTreeMap<String, BTreeSet<u32>>;
 /// What a process before this one left behind, by its server's name and place.
 pub type Orphans = BTreeMap<String, Vec<u32>>;
 
@@ -51,17 +51,14 @@ impl PidLog {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(fail(error)),
         };
-        let orphans = read(&String::from_utf8_lossy(&text));
+        let living = read(&String::from_utf8_lossy(&text));
         let mut file = open(&path).map_err(fail)?;
-        let lines = orphans.len();
+        let lines = count(&living);
         // Orphans stay in the file until this process has ended well: the one after it must know them too.
-        write(&mut file, &orphans).map_err(fail)?;
-        let inner = Inner { file, living: orphans.clone(), lines };
-        let mut by_server = Orphans::new();
-        for (server, pid) in orphans {
-            by_server.entry(server).or_default().push(pid);
-        }
-        Ok((Self { path, inner: Mutex::new(inner) }, by_server))
+        write(&mut file, &living).map_err(fail)?;
+        let orphans = living.iter().map(|(server, pids)| (server.clone(), pids.iter().copied().collect()));
+        let orphans = orphans.collect();
+        Ok((Self { path, inner: Mutex::new(Inner { file, living, lines }) }, orphans))
     }
 
     /// A session has begun on that server.
@@ -76,21 +73,15 @@ impl PidLog {
 
     /// The process ends well: nothing is left behind but what it found and could not see the end of.
     pub fn close(&self, orphans: Orphans) {
-        let each =
-            |(server, pids): (String, Vec<u32>)| pids.into_iter().map(move |pid| (server.clone(), pid));
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.living = orphans.into_iter().flat_map(each).collect();
+        inner.living =
+            orphans.into_iter().map(|(server, pids)| (server, pids.into_iter().collect())).collect();
         inner.anew(&self.path);
     }
 
     fn note(&self, sign: char, server: &str, pid: u32) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        let whose = (server.to_owned(), pid);
-        if sign == '+' {
-            inner.living.insert(whose);
-        } else {
-            inner.living.remove(&whose);
-        }
+        note(&mut inner.living, sign == '+', server, pid);
         inner.lines = inner.lines.saturating_add(1);
         if inner.lines > LINES_LIMIT {
             inner.anew(&self.path);
@@ -107,7 +98,7 @@ impl Inner {
             self.file = file;
             Ok(())
         });
-        self.lines = self.living.len();
+        self.lines = count(&self.living);
         if let Err(error) = written {
             tracing::warn!(%error, path = %path.display(), "the sessions' process ids could not be noted");
         }
@@ -122,10 +113,26 @@ fn open(path: &std::path::Path) -> io::Result<File> {
 
 fn write(file: &mut File, living: &Living) -> io::Result<()> {
     let mut text = Vec::new();
-    for (server, pid) in living {
-        writeln!(text, "+{pid} {server}")?;
+    for (server, pids) in living {
+        for pid in pids {
+            writeln!(text, "+{pid} {server}")?;
+        }
     }
     file.write_all(&text)
+}
+
+/// One has come, or gone.
+fn note(living: &mut Living, has_come: bool, server: &str, pid: u32) {
+    match living.get_mut(server) {
+        Some(pids) if has_come => drop(pids.insert(pid)),
+        Some(pids) => drop(pids.remove(&pid)),
+        None if has_come => drop(living.insert(server.to_owned(), [pid].into())),
+        None => {}
+    }
+}
+
+fn count(living: &Living) -> usize {
+    living.values().map(BTreeSet::len).sum()
 }
 
 /// What is left when all lines have been read. Each is written in one go; one that was cut off tells nothing.
@@ -134,11 +141,12 @@ fn read(text: &str) -> Living {
     for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
         let (mark, server) = line.split_once(' ').unwrap_or((line, MAIN));
         match (mark.strip_prefix('+').map(str::parse), mark.strip_prefix('-').map(str::parse)) {
-            (Some(Ok(pid)), _) => drop(living.insert((server.to_owned(), pid))),
-            (_, Some(Ok(pid))) => drop(living.remove(&(server.to_owned(), pid))),
+            (Some(Ok(pid)), _) => note(&mut living, true, server, pid),
+            (_, Some(Ok(pid))) => note(&mut living, false, server, pid),
             _ => {}
         }
     }
+    living.retain(|_, pids| !pids.is_empty());
     living
 }
 
@@ -152,11 +160,9 @@ mod tests {
 
     #[test]
     fn what_came_and_did_not_go_is_left_on_its_own_server() {
-        let left =
-            |entries: &[(&str, u32)]| entries.iter().map(|(name, pid)| ((*name).to_owned(), *pid)).collect();
         let text = "+1\n+2\n-1\n+3\n+x\n\n-9\n+2 b\n+4 b\n-2 b\n-3 b\n-4\n+8 bi";
-        let expected: Living = left(&[(MAIN, 2), (MAIN, 3), ("b", 4)]);
-        assert_eq!(read(text), expected, "the same process id on two servers is two");
+        let expected = [(MAIN.to_owned(), [2, 3].into()), ("b".to_owned(), [4].into())];
+        assert_eq!(read(text), Living::from(expected), "the same process id on two servers is two");
     }
 
     #[test]
