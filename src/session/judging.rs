@@ -49,9 +49,9 @@ impl Session {
             Some(loopholes) => loopholes.judge(text, alone),
             None => alone,
         };
-        let is_loophole = classification != alone;
         let mut operations = Vec::new();
         if classification.effects.contains(Effects::NAMES) {
+            let is_loophole = classification != alone;
             sql::named_operations(text, encoding, |operation| {
                 // One more than the limit tells that there were too many.
                 if operations.len() <= CHANGES_LIMIT {
@@ -72,8 +72,11 @@ impl Session {
 
     /// EXECUTE does what was prepared under its name, be it in the same message.
     pub(super) fn with_what_it_executes(&self, prepared: &Prepared) -> Classification {
+        let is_strict = self.settings.is_strict && self.gate.is_shut();
         let mut classification = prepared.classification;
-        let operations = prepared.operations.as_deref().unwrap_or_default();
+        let Some(operations) = prepared.operations.as_deref() else {
+            return if is_strict { classification.strictly() } else { classification };
+        };
         let mut here: Vec<(&[u8], Classification)> = Vec::new();
         for operation in operations {
             match operation {
@@ -109,7 +112,6 @@ impl Session {
                 | Operation::CloseAll => {}
             }
         }
-        let is_strict = self.settings.is_strict && self.gate.is_shut();
         if is_strict { classification.strictly() } else { classification }
     }
 

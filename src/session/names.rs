@@ -5,7 +5,7 @@
 
 use super::transaction::without;
 use crate::sql::{Classification, Effects, NamedOperation, SqlName, StatementClass, Verdict};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Names of one kind that are kept for a session.
 pub(super) const NAMES_LIMIT: usize = 8_192;
@@ -90,13 +90,16 @@ struct Slot {
     text: Vec<u8>,
 }
 
+/// Names that are not empty.
+type Named = BTreeMap<Box<[u8]>, Box<Slot>>;
+
 /// A book of names of one kind.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     /// Both are made when they are first used: most sessions lie idle, and of those many never come to it.
     unnamed: Option<Box<Slot>>,
-    #[expect(clippy::box_collection, reason = "an empty map would be six words in each idle session")]
-    named: Option<Box<HashMap<Box<[u8]>, Slot>>>,
+    /// A tree: no client can choose names that make it slow, and the few names that most have are found at once.
+    named: Option<Box<Named>>,
     /// A text that nobody read may have defined anything.
     lost: bool,
 }
@@ -212,7 +215,7 @@ impl Names {
             .unnamed
             .as_deref_mut()
             .into_iter()
-            .chain(self.named.iter_mut().flat_map(|named| named.values_mut()));
+            .chain(self.named.iter_mut().flat_map(|named| named.values_mut()).map(|slot| &mut **slot));
         let all =
             slots.flat_map(|slot| [&mut slot.confirmed, &mut slot.latest, &mut slot.strictest]).flatten();
         for prepared in all.filter(|known| known.classification.effects.contains(Effects::MAY_WRITE)) {
@@ -241,11 +244,18 @@ impl Names {
     }
 
     fn get(&self, name: &[u8]) -> Option<&Slot> {
-        if name.is_empty() { self.unnamed.as_deref() } else { self.named.as_ref()?.get(name) }
+        if name.is_empty() {
+            self.unnamed.as_deref()
+        } else {
+            self.named.as_ref()?.get(name).map(|slot| &**slot)
+        }
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<&mut Slot> {
-        if name.is_empty() { self.unnamed.as_deref_mut() } else { self.named.as_mut()?.get_mut(name) }
+        if name.is_empty() {
+            return self.unnamed.as_deref_mut();
+        }
+        self.named.as_mut()?.get_mut(name).map(|slot| &mut **slot)
     }
 
     fn slot_to_define(&mut self, name: &[u8]) -> Option<&mut Slot> {
@@ -257,9 +267,9 @@ impl Names {
             if named.len() >= NAMES_LIMIT || !name.is_ascii() {
                 return None;
             }
-            named.insert(name.into(), Slot::default());
+            named.insert(name.into(), Box::default());
         }
-        named.get_mut(name)
+        named.get_mut(name).map(|slot| &mut **slot)
     }
 }
 
