@@ -1,5 +1,5 @@
-//! Accepting: each door's loop, the limit on connections, a pause when descriptors run out, and the way to the
-//! worker that has least to do.
+//! Accepting: each door's loop, the limit on connections, a pause when descriptors run out, and the way to the worker
+//! that is to serve it.
 
 use crate::{
     config::{Address, Limits},
@@ -17,6 +17,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    thread,
     time::Duration,
 };
 use tokio::{
@@ -29,6 +30,9 @@ use tokio::{
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// Connections on their way to one worker.
 pub const HANDOVER_LIMIT: usize = 1024;
+/// So many connections are served by one thread before the next one gets any: a thread that has little to do sleeps and
+/// is woken between two messages, and each time costs as much as the message itself. So few can hardly keep it busy.
+const FEW: usize = 8;
 /// Connections beyond `max_connections` that are heard, as one of them may have come for the console.
 const RESERVED_PLACES: usize = 16;
 /// For telling a client that there are too many.
@@ -91,6 +95,9 @@ pub struct PlaceTaken {
 
 impl Drop for PlaceTaken {
     fn drop(&mut self) {
+        if thread::panicking() {
+            tracing::error!("a session failed: this is a fault of Frostgate's; the other sessions go on");
+        }
         self.all.fetch_sub(1, Ordering::Relaxed);
         self.desk.fetch_sub(1, Ordering::Relaxed);
     }
@@ -115,9 +122,11 @@ impl Desks {
         Self { workers: desks, all: Arc::default(), limit, reserved, keepalive }
     }
 
-    /// A place at the worker that has least to do.
+    /// A place at the first worker that has few connections, else at the one that has the fewest.
     fn place(&self) -> Option<(&Desk, PlaceTaken, bool)> {
-        let desk = self.workers.iter().min_by_key(|desk| desk.load.load(Ordering::Relaxed))?;
+        let load = |desk: &&Desk| desk.load.load(Ordering::Relaxed);
+        let few = self.workers.iter().find(|desk| load(desk) < FEW);
+        let desk = few.or_else(|| self.workers.iter().min_by_key(load))?;
         let before = self.all.fetch_add(1, Ordering::Relaxed);
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = PlaceTaken { all: Arc::clone(&self.all), desk: Arc::clone(&desk.load) };
@@ -240,4 +249,24 @@ pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
     let bound = UnixListener::bind(path);
     rustix::process::umask(before);
     bound
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_connections_share_a_thread_and_many_are_spread_evenly() {
+        let desk = || Desk { sender: mpsc::channel(1).0, load: Arc::default() };
+        let workers = vec![desk(), desk(), desk()];
+        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0, keepalive: None };
+        let loads = || desks.workers.iter().map(|desk| desk.load.load(Ordering::Relaxed)).collect::<Vec<_>>();
+        let mut places = Vec::new();
+        for (taken, expected) in [(8, [8, 0, 0]), (12, [8, 4, 0]), (24, [8, 8, 8]), (60, [20, 20, 20])] {
+            places.extend((places.len()..taken).filter_map(|_| desks.place().map(|(_, place, _)| place)));
+            assert_eq!(loads(), expected, "{taken}");
+        }
+        places.clear();
+        assert_eq!(loads(), [0, 0, 0], "they are given back");
+    }
 }
