@@ -63,6 +63,7 @@ const GUESTS: &[(&str, &[&str])] = &[
     // The name that md_5 goes by in code.
     ("md5", &["auth"]),
     ("md_5", &["auth"]),
+    ("mimalloc", &["main"]),
     ("pbkdf2", &["auth"]),
     ("pgwire", &["console"]),
     ("prometheus", &["observe"]),
