@@ -378,23 +378,31 @@ def part_tls(lab, options):
 def part_freeze(lab, options):
     control = lab.start_frostgate("to_freeze")
     port, _ = lab.targets.pop("to_freeze")
-    yield "sessions", "freeze answered (gate shut, on disk), ms", "all fences up and frozen, ms"
+    yield "sessions", "first write refused, ms", "freeze answered (state on disk), ms", "all fences up and frozen, ms"
     for count in (100, 1000):
         held = [Client(port) for _ in range(count)]
-        shut, frozen = [], []
+        writer = Client(port)
+        shut, answered, frozen = [], [], []
+
+        def write_until_refused():
+            while b"E" not in writer.query("UPDATE pgbench_tellers SET tbalance = 0 WHERE tid = 0"):
+                pass
+            shut.append((time.perf_counter() - began) * 1000)
+
         for _ in range(options.rounds):
             began = time.perf_counter()
-            http_over_unix(control, "POST", "/v1/freeze", {"reason": "bench", "by": "bench"})
-            shut.append((time.perf_counter() - began) * 1000)
+            freeze = {"reason": "bench", "by": "bench"}
+            http_over_unix(control, "POST", "/v1/freeze", freeze, meanwhile=write_until_refused)
+            answered.append((time.perf_counter() - began) * 1000)
             while http_over_unix(control, "GET", "/v1/status")["state"] != "frozen":
                 time.sleep(0.001)
             frozen.append((time.perf_counter() - began) * 1000)
             http_over_unix(control, "POST", "/v1/thaw", {"by": "bench"})
             for client in held:
                 client.query("SELECT 1")
-        for client in held:
+        for client in [writer, *held]:
             client.close()
-        yield f"{count} idle", f"{median(shut):.1f}", f"{median(frozen):.1f}"
+        yield f"{count} idle", f"{median(shut):.1f}", f"{median(answered):.1f}", f"{median(frozen):.1f}"
 
 
 def part_refusals(lab, options):

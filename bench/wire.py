@@ -83,13 +83,15 @@ class Client:
         self.socket.close()
 
 
-def http_over_unix(path, method, target, body=None):
-    """A request to the control socket; the answer's JSON."""
+def http_over_unix(path, method, target, body=None, meanwhile=None):
+    """A request to the control socket; the answer's JSON. `meanwhile` is called when it has been sent."""
     text = json.dumps(body).encode() if body is not None else b""
     with socket.socket(socket.AF_UNIX) as s:
         s.connect(str(path))
         head = f"{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n"
         s.sendall(head.encode() + f"content-length: {len(text)}\r\n\r\n".encode() + text)
+        if meanwhile:
+            meanwhile()
         answer = b""
         while data := s.recv(65536):
             answer += data
