@@ -36,7 +36,7 @@ struct World {
 
 impl World {
     fn new(phase: Phase, fenced_at_login: bool) -> Self {
-        let gate = Gate { epoch: Epoch(1), phase, edition: 0 };
+        let gate = Gate::new(Epoch(1), phase);
         let settings = SessionSettings {
             role: Role::Ordinary,
             replication: Replication::None,

@@ -87,7 +87,7 @@ impl World {
             advertise_read_only: false,
             is_strict: false,
         };
-        let gate = Gate { epoch: Epoch(0), phase: Phase::Open, edition: 0 };
+        let gate = Gate::new(Epoch(0), Phase::Open);
         Self {
             session: Session::new(settings, gate),
             gate,
@@ -158,15 +158,15 @@ impl World {
     }
 
     fn turn_gate(&mut self, phase: Phase) {
-        if self.gate.phase != phase {
-            self.show(Gate { epoch: self.gate.epoch.next(), phase, edition: 0 });
+        if self.gate.phase() != phase {
+            self.show(Gate::new(self.gate.epoch().next(), phase));
         }
     }
 
     /// What a session is shown that is spared, or is spared no more.
     fn turn_within_epoch(&mut self, phase: Phase) {
-        if self.gate.phase != phase {
-            self.show(Gate { phase, edition: self.gate.edition + 1, ..self.gate });
+        if self.gate.phase() != phase {
+            self.show(self.gate.renewed().at(phase));
         }
     }
 
@@ -280,7 +280,7 @@ impl World {
     /// Law 5: what is in flight of a quiet session comes to nothing.
     fn check_quiet(&mut self) {
         let report = self.session.report();
-        if !self.gate.is_shut() || report.epoch != self.gate.epoch || report.standing != Standing::Quiet {
+        if !self.gate.is_shut() || report.epoch != self.gate.epoch() || report.standing != Standing::Quiet {
             return;
         }
         let mut later = self.server.clone();

@@ -36,7 +36,7 @@ struct World {
 impl World {
     fn new(choice: u8) -> Self {
         let phase = if choice & 1 == 0 { Phase::Open } else { Phase::Frozen };
-        let gate = Gate { epoch: Epoch(1), phase, edition: 0 };
+        let gate = Gate::new(Epoch(1), phase);
         let settings = SessionSettings {
             role: Role::Ordinary,
             replication: if choice & 2 == 0 { Replication::None } else { Replication::Database },
@@ -123,10 +123,10 @@ impl World {
 
     fn turn_gate(&mut self, to: u8) {
         let phase = Phase::ALL[usize::from(to) % 3];
-        let turns = (phase == Phase::Open) != (self.gate.phase == Phase::Open);
-        let epoch = if turns { self.gate.epoch.next() } else { self.gate.epoch };
+        let turns = (phase == Phase::Open) != (self.gate.phase() == Phase::Open);
+        let epoch = if turns { self.gate.epoch().next() } else { self.gate.epoch() };
         self.always_shut &= phase != Phase::Open;
-        self.gate = Gate { epoch, phase, edition: self.gate.edition };
+        self.gate = Gate::new(epoch, phase);
         let mut turn = Turn {
             gate: self.gate,
             words: &self.words,

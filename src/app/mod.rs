@@ -38,6 +38,7 @@ use std::{
 };
 use tokio::{
     runtime::{Builder, Handle},
+    sync::watch,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -128,8 +129,10 @@ async fn run(config: Config, start: Start, reread: Reread) -> Result<(), AppErro
     };
     let console = open_console(&config, &operator, &shared)?;
     let hosts = Hosts { operator: Arc::clone(&operator), console: console.clone() };
-    let desks = workers::start_workers(&shared, &hosts, counters.clone())?;
+    let (ticker, seconds) = watch::channel(0);
+    let desks = workers::start_workers(&shared, &hosts, counters.clone(), &seconds)?;
     let mut tasks = JoinSet::new();
+    drop(tasks.spawn(workers::tick(ticker)));
     tell_started(&operator, &opened, &shared);
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
     let desks = Desks::new(desks, &config.limits, console.is_some());

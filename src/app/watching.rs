@@ -82,8 +82,8 @@ fn note(operator: &Operator, seen: Seen) {
         }
     };
     let key = Key {
-        user: who.user.as_str().into(),
-        database: who.database.as_str().into(),
+        user: (&*who.user).into(),
+        database: (&*who.database).into(),
         application: seen.application,
         client: who.client.map(|address| address.ip()),
         fingerprint: Book::shape(&tried),

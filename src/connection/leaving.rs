@@ -2,18 +2,14 @@
 
 use crate::{
     causes::with_causes,
-    fleet::SessionRecord,
-    net::{Ending, NetError, Server, Worker, farewell},
+    net::{Ending, Gone, NetError, Relay, Worker, farewell},
 };
-use std::{rc::Rc, sync::Arc};
+use std::rc::Rc;
 
 /// What is left on the server when the relay is over.
-pub(super) async fn take_leave(
-    worker: Rc<Worker>,
-    at: Arc<Server>,
-    record: Arc<SessionRecord>,
-    (result, ending): (Result<(), NetError>, Ending),
-) {
+pub(super) async fn take_leave(worker: Rc<Worker>, relay: Box<Relay>, over: Result<Gone, NetError>) {
+    let (at, record) = relay.whose();
+    let (result, ending) = relay.finish(over).await;
     let id = record.identity.id;
     match result {
         Ok(()) => tracing::info!(session = id, "session ends"),

@@ -8,7 +8,7 @@ use crate::{
     auth::{self, Credential},
     console::{self, Console, Guest},
     control::Operator,
-    fleet::{Entrance, Identity, Place, Ruling, SessionRecord},
+    fleet::{Entrance, Identity, Place, Ruling},
     matching::Who,
     net::{
         Ends, Greeting, LoggedIn, LoginOutcome, LoginWay, NetError, Peer, Relay, Relayed, Server, Stream,
@@ -63,9 +63,13 @@ pub fn serve<P>(worker: Rc<Worker>, hosts: Hosts, accepted: Accepted, place: P) 
     let established = Box::pin(connection.establish(stream));
     async move {
         match established.await {
-            Some(Established::Session(relay, at, record)) => {
-                let relayed = relay.run().await;
-                Box::pin(leaving::take_leave(worker, at, record, relayed)).await;
+            Some(Established::Session(mut relay)) => {
+                // In a block of its own: nothing of it is kept while the leave is taken.
+                let leave = {
+                    let over = relay.run().await;
+                    Box::pin(leaving::take_leave(worker, relay, over))
+                };
+                leave.await;
             }
             Some(Established::Console(guest, stream)) => {
                 if let Err(error) = Box::pin(console::talk(*guest, stream)).await {
@@ -90,7 +94,7 @@ struct Connection {
 
 /// What a connection came to.
 enum Established {
-    Session(Box<Relay>, Arc<Server>, Arc<SessionRecord>),
+    Session(Box<Relay>),
     Console(Box<Guest>, Stream),
 }
 
@@ -105,8 +109,7 @@ impl Connection {
         match result {
             Ok(None) => None,
             Ok(Some(LoggedInAt::Server(at_server))) => {
-                let (relay, at, record) = self.begin(stream, *at_server);
-                Some(Established::Session(relay, at, record))
+                Some(Established::Session(self.begin(stream, *at_server)))
             }
             Ok(Some(LoggedInAt::Console(guest))) => Some(Established::Console(guest, stream)),
             Err(error) => {
@@ -297,7 +300,7 @@ impl Connection {
     }
 
     /// Both sides are logged in to each other: from now on it is a session.
-    fn begin(&self, client: Stream, at_server: AtServer) -> (Box<Relay>, Arc<Server>, Arc<SessionRecord>) {
+    fn begin(&self, client: Stream, at_server: AtServer) -> Box<Relay> {
         let settings = self.settings(&at_server);
         let AtServer { at, server, place, database, message, login, .. } = at_server;
         let shared = &self.worker.shared;
@@ -306,8 +309,8 @@ impl Connection {
         let application = login.parameter("application_name").map(text).unwrap_or_default();
         let identity = Identity {
             id: self.id,
-            user: user.clone(),
-            database: database.clone(),
+            user: user.as_str().into(),
+            database: database.as_str().into(),
             client: self.client,
             entrance: self.entrance,
             since: self.operator.now(),
@@ -337,7 +340,7 @@ impl Connection {
         let ends = Ends { client: (client, login.from_client), server: (server, login.from_server) };
         // Boxed, as a future keeps room for each place that a value has been at.
         let whose = (Rc::clone(&self.worker), Arc::clone(&at));
-        (Box::new(Relay::new(whose, Arc::clone(&record), settings, ends)), at, record)
+        Box::new(Relay::new(whose, record, settings, ends))
     }
 
     fn settings(&self, at_server: &AtServer) -> SessionSettings {

@@ -172,14 +172,14 @@ impl Operator {
     pub(super) async fn latch(self: &Arc<Self>, epoch: Epoch) -> Result<Latch, ControlError> {
         let _one_at_a_time = self.verbs.lock().await;
         let (gate, state) = (self.switch.gate(), self.switch.state());
-        if gate.epoch != epoch {
+        if gate.epoch() != epoch {
             return Ok(Latch::Overtaken);
         }
         let census = self.census();
         if !census.is_quiet() {
             return Ok(Latch::Waiting);
         }
-        if gate.phase == Phase::Draining {
+        if gate.phase() == Phase::Draining {
             self.switch.publish((*state).clone(), Phase::Frozen);
             return Ok(Latch::Shut);
         }
@@ -210,7 +210,7 @@ impl Operator {
             return;
         }
         match self.keep(&state, "shut") {
-            Ok(()) => drop(self.switch.publish(state, self.switch.gate().phase)),
+            Ok(()) => drop(self.switch.publish(state, self.switch.gate().phase())),
             Err(error) => {
                 self.tell("server_not_kept", json!({ "problem": with_causes(&error) }));
             }

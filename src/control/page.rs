@@ -50,7 +50,7 @@ struct Asked {
 /// 204 while open, else 503 with the operator's words: for nginx's `auth_request`, or as a load balancer's check.
 async fn maintenance(State(operator): State<Arc<Operator>>, Query(asked): Query<Asked>) -> Response {
     let state = operator.switch.state();
-    let phase = operator.switch.gate().phase;
+    let phase = operator.switch.gate().phase();
     let Some(freeze) = state.freeze.as_ref().filter(|_| phase != Phase::Open) else {
         return StatusCode::NO_CONTENT.into_response();
     };

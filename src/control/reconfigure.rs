@@ -63,7 +63,7 @@ impl Operator {
             if was_exempt || new.iter().any(|rule| rule.kind == RuleKind::Deny) {
                 self.drain_again(state);
             } else {
-                self.switch.publish(state, self.switch.gate().phase);
+                self.switch.publish(state, self.switch.gate().phase());
             }
         }
         let stages: Vec<&str> = config.window.stages.iter().map(|stage| stage.name.as_str()).collect();

@@ -32,7 +32,7 @@ impl Operator {
         self.keep(&state, "as it was")?;
         self.switch.list_rules(&state.rules, now);
         match rule.kind {
-            RuleKind::Exempt => drop(self.switch.publish(state, self.switch.gate().phase)),
+            RuleKind::Exempt => drop(self.switch.publish(state, self.switch.gate().phase())),
             // Who was excepted until now may have a transaction open that wrote.
             RuleKind::Deny => self.drain_again(state),
         }

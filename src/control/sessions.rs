@@ -56,8 +56,8 @@ impl SessionTold {
         Self {
             session: who.id,
             pid: who.cancel_key.as_ref().map(|key| key.process_id),
-            user: who.user.clone(),
-            database: who.database.clone(),
+            user: who.user.to_string(),
+            database: who.database.to_string(),
             upstream: who.upstream.to_string(),
             application: record.application().to_string(),
             client: who.client.map_or_else(|| "local".to_owned(), |address| address.to_string()),
@@ -100,7 +100,7 @@ impl Operator {
 
     /// Who is there, and how each stands.
     pub fn sessions(&self) -> SessionsReply {
-        let (now, is_open) = (self.now(), self.switch.gate().phase == Phase::Open);
+        let (now, is_open) = (self.now(), self.switch.gate().phase() == Phase::Open);
         let told = |mut told: SessionTold| {
             // What a session was spared, or last asked, is of the freeze that is over.
             if is_open {

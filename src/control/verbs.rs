@@ -39,7 +39,7 @@ impl Operator {
         let request = FreezeRequest { reason: reason.clone(), by: by.clone(), until, scope };
         let (state, change) = before.freeze(request, self.now());
         let (state, epoch) = (self.on_servers(&state), state.epoch);
-        let phase = if change == Change::Made { Phase::Draining } else { self.switch.gate().phase };
+        let phase = if change == Change::Made { Phase::Draining } else { self.switch.gate().phase() };
         let told: Vec<String> =
             state.freeze.iter().flat_map(|freeze| &freeze.scope).map(ToString::to_string).collect();
         if change == Change::Widened {
@@ -160,7 +160,7 @@ impl Operator {
             self.switch.list_rules(&state.rules, self.now());
             self.switch.publish(state, Phase::Open);
         } else {
-            self.switch.publish(state, self.switch.gate().phase);
+            self.switch.publish(state, self.switch.gate().phase());
         }
     }
 
@@ -175,7 +175,7 @@ impl Operator {
         // Something may write again: sessions that tell their clients the state go by this.
         freeze.frozen_at = None;
         self.declared.store(0, Ordering::SeqCst);
-        self.switch.publish(state, self.switch.gate().phase);
+        self.switch.publish(state, self.switch.gate().phase());
         // What the first freeze said of its own time holds no more: nobody who relies on the freeze by now has asked for
         // it to end by itself.
         let options = DrainOptions { on_timeout: OnTimeout::Stay, ..lock(&self.drain).options };

@@ -35,7 +35,7 @@ pub struct Census {
 
 impl Census {
     pub(super) fn count(&mut self, record: &SessionRecord, gate: Gate) {
-        let epoch = gate.epoch;
+        let epoch = gate.epoch();
         let add = |field: &mut usize| *field = field.saturating_add(1);
         let report = record.report();
         add(&mut self.sessions);

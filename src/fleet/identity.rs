@@ -11,9 +11,9 @@ pub struct Identity {
     /// Unique within the process's life.
     pub id: u64,
     /// The role that it logged in as.
-    pub user: String,
+    pub user: Box<str>,
     /// The database, as the client calls it.
-    pub database: String,
+    pub database: Box<str>,
     /// Where it came from; none for a Unix socket.
     pub client: Option<SocketAddr>,
     /// By which door.

@@ -153,7 +153,7 @@ impl ServerKnowledge {
         let known = inner.databases.get(database).cloned();
         let is_new = known.as_ref().is_none_or(|known| {
             let is_old = gate.is_shut() && now.saturating_sub(known.asked_at) >= ASKED_ANEW;
-            known.asked < gate.epoch || is_old || known.is_forgotten
+            known.asked < gate.epoch() || is_old || known.is_forgotten
         });
         if !is_new && inner.orphans.is_empty() && inner.is_pooler.is_some() {
             return None;
@@ -166,7 +166,7 @@ impl ServerKnowledge {
             inner.databases.insert(
                 database.into(),
                 Database {
-                    asked: gate.epoch,
+                    asked: gate.epoch(),
                     asked_at: now,
                     is_forgotten: false,
                     has_answered,
@@ -288,7 +288,7 @@ mod tests {
     use crate::freeze::Phase;
 
     fn gate(epoch: u64) -> Gate {
-        Gate { epoch: Epoch(epoch), phase: Phase::Open, edition: 0 }
+        Gate::new(Epoch(epoch), Phase::Open)
     }
 
     #[test]
@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn behind_a_shut_gate_a_database_is_asked_anew_after_a_while() {
         let server = ServerKnowledge::default();
-        let shut = Gate { phase: Phase::Frozen, ..gate(1) };
+        let shut = gate(1).at(Phase::Frozen);
         assert!(server.question("a", shut, 100).is_some());
         server.learn("a", 7, "7 f f", |_| false);
         assert_eq!(server.question("a", shut, 109), None);

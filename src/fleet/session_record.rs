@@ -110,12 +110,18 @@ impl SessionRecord {
         (report.standing != Standing::Quiet).then_some(Wait::Drain(report.standing))
     }
 
-    /// The session itself says how it stands; `now` is in coarse seconds.
-    pub fn publish(&self, report: Report, now: u64) {
-        if report.in_transaction && !self.report().in_transaction {
+    /// The session itself, and nobody else, says how it stands; `now` is in coarse seconds. Tells whether that is
+    /// news.
+    pub fn publish(&self, report: Report, now: u64) -> bool {
+        let (before, word) = (self.report.load(Ordering::Relaxed), report.pack());
+        if before == word {
+            return false;
+        }
+        if report.in_transaction && !Report::unpack(before).in_transaction {
             self.transaction_since.store(now, Ordering::Relaxed);
         }
-        self.report.store(report.pack(), Ordering::SeqCst);
+        self.report.store(word, Ordering::SeqCst);
+        true
     }
 
     /// When the open transaction began, in the coarse seconds of [`SessionRecord::publish`].
@@ -201,7 +207,7 @@ impl SessionRecord {
 
 /// Whether the session has acted on that very gate.
 pub(super) fn has_met(report: &Report, gate: Gate) -> bool {
-    report.epoch == gate.epoch && report.edition == gate.edition
+    report.epoch == gate.epoch() && report.edition == gate.edition()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

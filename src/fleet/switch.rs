@@ -39,7 +39,7 @@ impl Switch {
         }
         let rules = RuleBook::default().renewed(&configured, &state.rules, now);
         let phase = if state.freeze.is_some() { Phase::Draining } else { Phase::Open };
-        let gate = Gate { epoch: state.epoch, phase, edition: 0 };
+        let gate = Gate::new(state.epoch, phase);
         Self {
             gate: AtomicU64::new(gate.pack()),
             state: Mutex::new(Arc::new(state)),
@@ -99,7 +99,7 @@ impl Switch {
         // The gate first: what is ruled by a newer state is ruled again when the newer gate is seen.
         let gate = self.gate();
         let ruling = if gate.is_shut() { self.rules().ruling(&self.state(), who) } else { Ruling::Bound };
-        let shown = if ruling.is_free() { Gate { phase: Phase::Open, ..gate } } else { gate };
+        let shown = if ruling.is_free() { gate.at(Phase::Open) } else { gate };
         (gate, shown, ruling)
     }
 
@@ -112,8 +112,8 @@ impl Switch {
     pub fn publish(&self, state: FreezeState, phase: Phase) -> Gate {
         let mut held = self.lock();
         let before = self.gate();
-        let edition = if before.epoch == state.epoch { before.edition.wrapping_add(1) } else { 0 };
-        let gate = Gate { epoch: state.epoch, phase, edition };
+        let is_same = before.epoch() == state.epoch;
+        let gate = if is_same { before.renewed().at(phase) } else { Gate::new(state.epoch, phase) };
         *held = Arc::new(state);
         self.gate.store(gate.pack(), Ordering::SeqCst);
         drop(held);
@@ -126,8 +126,7 @@ impl Switch {
     pub fn renew(&self) {
         let held = self.lock();
         let gate = self.gate();
-        let renewed = Gate { edition: gate.edition.wrapping_add(1), ..gate };
-        self.gate.store(renewed.pack(), Ordering::SeqCst);
+        self.gate.store(gate.renewed().pack(), Ordering::SeqCst);
         drop(held);
         self.roster.wake_all();
     }

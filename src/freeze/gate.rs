@@ -1,6 +1,7 @@
 //! The small copy of the freeze that a session reads for each message: one atomic word.
 
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The version of the freeze state; it grows with each freeze and each thaw and never shrinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
@@ -41,55 +42,85 @@ impl Phase {
     pub const ALL: [Self; 3] = [Self::Open, Self::Draining, Self::Frozen];
 }
 
-/// What a session must know of the freeze for each message: small, `Copy`, one atomic word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Gate {
-    /// Version of the state.
-    pub epoch: Epoch,
-    /// Where the proxy stands.
-    pub phase: Phase,
-    /// Changes when the words or the scope of a freeze change within an epoch.
-    pub edition: u16,
-}
+/// What a session must know of the freeze for each message: version, phase and edition in one word, so that it is read,
+/// kept and compared as one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Gate(u64);
 
 impl Gate {
     const PHASE_BITS: u32 = 2;
+    const PHASE_MASK: u64 = (1 << Self::PHASE_BITS) - 1;
     pub(super) const EDITION_BITS: u32 = 14;
     pub(super) const EDITION_MASK: u64 = (1 << Self::EDITION_BITS) - 1;
     /// The largest epoch that the word can hold.
     const EPOCH_MAX: u64 = (1 << (64 - Self::PHASE_BITS - Self::EDITION_BITS)) - 1;
 
-    /// Whether new writes are refused.
-    pub fn is_shut(self) -> bool {
-        self.phase != Phase::Open
+    /// A gate of that version, there where the proxy stands, in the first edition.
+    pub fn new(epoch: Epoch, phase: Phase) -> Self {
+        Self(epoch.0.min(Self::EPOCH_MAX) << (Self::PHASE_BITS + Self::EDITION_BITS)).at(phase)
     }
 
-    /// The gate as one word.
-    pub fn pack(self) -> u64 {
-        let phase = match self.phase {
+    /// The same, there where the proxy stands.
+    #[must_use]
+    pub fn at(self, phase: Phase) -> Self {
+        let phase = match phase {
             Phase::Open => 0,
             Phase::Draining => 1,
             Phase::Frozen => 2,
         };
-        let edition = u64::from(self.edition) & Self::EDITION_MASK;
-        (self.epoch.0.min(Self::EPOCH_MAX) << (Self::PHASE_BITS + Self::EDITION_BITS))
-            | (edition << Self::PHASE_BITS)
-            | phase
+        Self(self.0 & !Self::PHASE_MASK | phase)
     }
 
-    /// Reads the word back. The phase that is not in use reads as the strictest one.
-    pub fn unpack(word: u64) -> Self {
-        let phase = match word & 3 {
+    /// The next edition: the words or the scope of a freeze are others now, within its epoch.
+    #[must_use]
+    pub fn renewed(self) -> Self {
+        let edition = u64::from(self.edition()).wrapping_add(1) & Self::EDITION_MASK;
+        Self(self.0 & !(Self::EDITION_MASK << Self::PHASE_BITS) | edition << Self::PHASE_BITS)
+    }
+
+    /// Version of the state.
+    #[inline]
+    pub fn epoch(self) -> Epoch {
+        Epoch(self.0 >> (Self::PHASE_BITS + Self::EDITION_BITS))
+    }
+
+    /// Where the proxy stands. The phase that is not in use reads as the strictest one.
+    #[inline]
+    pub fn phase(self) -> Phase {
+        match self.0 & Self::PHASE_MASK {
             0 => Phase::Open,
             1 => Phase::Draining,
             _ => Phase::Frozen,
-        };
-        let edition = (word >> Self::PHASE_BITS) & Self::EDITION_MASK;
-        Self {
-            epoch: Epoch(word >> (Self::PHASE_BITS + Self::EDITION_BITS)),
-            phase,
-            edition: u16::try_from(edition).unwrap_or(0),
         }
+    }
+
+    /// Changes when the words or the scope of a freeze change within an epoch.
+    #[inline]
+    pub fn edition(self) -> u16 {
+        u16::try_from((self.0 >> Self::PHASE_BITS) & Self::EDITION_MASK).unwrap_or(0)
+    }
+
+    /// Whether new writes are refused.
+    #[inline]
+    pub fn is_shut(self) -> bool {
+        self.0 & Self::PHASE_MASK != 0
+    }
+
+    /// The gate as one word.
+    pub fn pack(self) -> u64 {
+        self.0
+    }
+
+    /// Reads the word back.
+    #[inline]
+    pub fn unpack(word: u64) -> Self {
+        Self(word)
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {} ({})", self.phase().as_str(), self.epoch().0, self.edition())
     }
 }
 
@@ -100,9 +131,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_gate_survives_its_word(epoch in 0..Gate::EPOCH_MAX, edition in 0..(1_u16 << 14), phase in 0..3_usize) {
-            let gate = Gate { epoch: Epoch(epoch), phase: Phase::ALL[phase], edition };
+        fn a_gate_survives_its_word(epoch in 0..Gate::EPOCH_MAX, editions in 0..40_u16, phase in 0..3_usize) {
+            let new = Gate::new(Epoch(epoch), Phase::ALL[phase]);
+            let gate = (0..editions).fold(new, |gate, _| gate.renewed());
+            prop_assert_eq!((gate.epoch(), gate.phase(), gate.edition()), (Epoch(epoch), Phase::ALL[phase], editions));
             prop_assert_eq!(Gate::unpack(gate.pack()), gate);
+            prop_assert_eq!(gate.at(Phase::Open).at(gate.phase()), gate);
+            prop_assert_eq!(gate.is_shut(), gate.phase() != Phase::Open);
         }
+    }
+
+    #[test]
+    fn behind_the_last_edition_comes_the_first_and_nothing_else_changes() {
+        let new = Gate::new(Epoch(7), Phase::Frozen);
+        let last = (0..Gate::EDITION_MASK).fold(new, |gate, _| gate.renewed());
+        assert_eq!((u64::from(last.edition()), last.renewed()), (Gate::EDITION_MASK, new));
+        assert_eq!(Gate::new(Epoch(u64::MAX), Phase::Open).epoch(), Epoch(Gate::EPOCH_MAX));
     }
 }

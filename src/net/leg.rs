@@ -1,13 +1,13 @@
 //! One direction of a relay: bytes that could not be judged yet, the rest of a message that passes unseen, and
 //! bytes that the receiver has not taken yet.
 
-use super::stream::Stream;
+use super::stream::{Read, Stream};
 use std::{
     io,
     pin::Pin,
     task::{Context, Poll},
 };
-use tokio::io::AsyncWrite as _;
+use tokio::{io::AsyncWrite as _, task::coop::has_budget_remaining};
 
 /// Memory that is kept for the next time when a buffer has run empty; more is given back.
 const KEPT: usize = 64;
@@ -44,7 +44,7 @@ impl Outbound {
         }
         let mut rest = last;
         while !rest.is_empty() {
-            match Pin::new(&mut *to).poll_write(cx, rest) {
+            match to.poll_send(cx, rest) {
                 Poll::Ready(taken) => rest = rest.get(taken?..).unwrap_or_default(),
                 Poll::Pending => {
                     self.push(rest);
@@ -56,12 +56,15 @@ impl Outbound {
     }
 
     /// Sends what waits, as far as the receiver takes it.
+    #[inline]
     pub(super) fn flush(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<()> {
-        if self.is_empty() {
-            return Ok(());
-        }
+        if self.is_empty() { Ok(()) } else { self.flush_what_waits(cx, to) }
+    }
+
+    #[inline(never)]
+    fn flush_what_waits(&mut self, cx: &mut Context<'_>, to: &mut Stream) -> io::Result<()> {
         while let Some(rest) = self.bytes.get(self.sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut *to).poll_write(cx, rest) {
+            match to.poll_send(cx, rest) {
                 Poll::Ready(taken) => self.sent = self.sent.saturating_add(taken?),
                 Poll::Pending => return Ok(()),
             }
@@ -97,6 +100,8 @@ pub(super) struct Inbound {
     pub(super) passes: Passing,
     /// The sender will send no more.
     pub(super) is_ended: bool,
+    /// The session is woken when the sender sends.
+    is_watched: bool,
 }
 
 /// What becomes of the rest of a message.
@@ -111,6 +116,34 @@ impl Inbound {
     pub(super) fn with(mut carry: Vec<u8>) -> Self {
         carry.shrink_to_fit();
         Self { carry, ..Self::default() }
+    }
+
+    /// Reads from the sender. If nothing is there, or nothing more, the session is woken when it comes: that is asked
+    /// for once, and not each time that the session is woken for something else.
+    pub(super) fn read(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        buffer: &mut [u8],
+    ) -> io::Result<Read> {
+        loop {
+            let read = from.read_now(cx, buffer)?;
+            match read {
+                Read::Some(_) => self.is_watched = false,
+                Read::Nothing if self.is_watched => {}
+                Read::All(_) | Read::Nothing => {
+                    let is_there = from.poll_watch(cx)?.is_ready();
+                    // Where the poll's budget is spent, the runtime wakes the session anew and watches nothing.
+                    self.is_watched = !is_there && has_budget_remaining();
+                    match read {
+                        Read::All(length) if is_there => return Ok(Read::Some(length)),
+                        Read::Nothing if is_there => continue,
+                        Read::Some(_) | Read::All(_) | Read::Nothing => {}
+                    }
+                }
+            }
+            return Ok(read);
+        }
     }
 
     /// So many of the next bytes belong to the message that passes.

@@ -3,7 +3,6 @@
 //! buffers only: nothing more is read for it.
 
 use super::{
-    cancel,
     error::NetError,
     leg::{Inbound, Outbound, Passing},
     servers::Server,
@@ -11,20 +10,17 @@ use super::{
     worker::{Lent, Tools, Worker},
 };
 use crate::{
-    fleet::{Order, Ruling, SessionRecord},
-    freeze::{Gate, Report},
+    fleet::{Ruling, SessionRecord},
+    freeze::Gate,
     observe::{Labels, Seen, What, Writer},
-    session::{Event, Session, SessionSettings, Turn, Words},
+    session::{Event, Session, SessionSettings, Words},
     sql::StatementClass,
-    wire::{
-        TransactionStatus,
-        backend::{ErrorText, Severity, SqlState, error_response},
-    },
+    wire::backend::{ErrorText, Severity, SqlState, error_response},
 };
 use std::{
     future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
@@ -32,9 +28,13 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    task::yield_now,
     time::timeout,
 };
 
+/// How often each side of a session is read before others on its thread have their turn. A read is of 64 KiB at
+/// most.
+const ROUNDS_AT_ONCE: u32 = 16;
 /// For sending a client the reason of its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -45,6 +45,15 @@ pub enum Ending {
     ServerClosed,
     /// The client is gone, or we ended it; the server's session has not ended yet.
     ServerLeft(Stream),
+}
+
+/// Who ended a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gone {
+    /// The server closed its side, and the client has been sent all of it.
+    Server,
+    /// The client closed its side, or we end it.
+    Client,
 }
 
 /// The two connections of a session, with what has been read of each already.
@@ -91,16 +100,17 @@ pub struct Relay {
     pub(super) asks_on: bool,
     /// Questions that the server has not answered, one after another.
     pub(super) unanswered: u8,
-    pub(super) reported: Option<Report>,
 }
 
 /// What one direction came to in one go.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Idle,
+    /// There may be more to be read.
     Moved,
-    ServerClosed,
-    ClientGone,
+    /// Nothing more is there yet.
+    Emptied,
+    Over(Gone),
 }
 
 impl Relay {
@@ -143,7 +153,6 @@ impl Relay {
             ends: false,
             asks_on: false,
             unanswered: 0,
-            reported: None,
             worker,
             at,
         };
@@ -151,17 +160,18 @@ impl Relay {
         relay
     }
 
-    /// Relays to the end. If it is an error, the client has been told.
-    pub async fn run(mut self: Box<Self>) -> (Result<(), NetError>, Ending) {
+    /// Relays until one side has gone, or is to go; [`Relay::finish`] is for what comes then. Most sessions lie idle:
+    /// while it waits this future is a few words, and what is needed at the end only is made at the end.
+    pub fn run(&mut self) -> impl Future<Output = Result<Gone, NetError>> {
+        let worker = Rc::clone(&self.worker);
         let mut is_new = true;
-        let result = poll_fn(|cx| {
-            self.record.register(cx.waker());
-            let worker = Rc::clone(&self.worker);
-            let mut lent = worker.lend();
+        poll_fn(move |cx| {
+            let lent = &mut *worker.lend();
             if std::mem::take(&mut is_new) {
+                self.record.register(cx.waker());
                 self.begin(cx, &mut lent.tools)?;
             }
-            let polled = self.poll(cx, &mut lent);
+            let polled = self.poll(cx, lent);
             if lent.tools.output.tally.is_marked {
                 self.count_spared(&lent.tools.output.tally);
                 worker.counters.take(&mut lent.tools.output.tally);
@@ -169,15 +179,18 @@ impl Relay {
             self.publish();
             polled
         })
-        .await;
-        let result = match result {
-            Ok(Step::ServerClosed) => {
+    }
+
+    /// Says the last words to the client, who is told of an error.
+    pub async fn finish(mut self: Box<Self>, over: Result<Gone, NetError>) -> (Result<(), NetError>, Ending) {
+        let result = match over {
+            Ok(Gone::Server) => {
                 if self.session.is_terminating() {
                     self.record.set_client_gone();
                 }
                 return (Ok(()), Ending::ServerClosed);
             }
-            Ok(_) => Ok(()),
+            Ok(Gone::Client) => Ok(()),
             Err(error) => {
                 self.tell_fatal(error.sql_state(), &error.client_text());
                 Err(error)
@@ -185,8 +198,13 @@ impl Relay {
         };
         let last_words = poll_fn(|cx| self.poll_last_words(cx));
         // A client that does not read its last words has heard nothing; it is closed all the same.
-        drop(Box::pin(timeout(LAST_WORDS, last_words)).await);
+        drop(timeout(LAST_WORDS, last_words).await);
         (result, Ending::ServerLeft(self.server))
+    }
+
+    /// The server that it is on, and its place in the roster.
+    pub fn whose(&self) -> (Arc<Server>, Arc<SessionRecord>) {
+        (Arc::clone(&self.at), Arc::clone(&self.record))
     }
 
     /// The first words of the session are ours, if there is anything to ask or a fence to put up.
@@ -197,77 +215,39 @@ impl Relay {
         Ok(())
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Step, NetError>> {
-        loop {
+    fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Gone, NetError>> {
+        for _ in 0..ROUNDS_AT_ONCE {
             self.meet(cx, &mut lent.tools)?;
             if self.ends {
-                return Poll::Ready(Ok(Step::ClientGone));
+                return Poll::Ready(Ok(Gone::Client));
             }
             let back = self.step_back(cx, lent)?;
             let forth = self.step_forth(cx, lent)?;
-            for step in [&back, &forth] {
-                match step {
-                    Step::ServerClosed => return Poll::Ready(Ok(Step::ServerClosed)),
-                    Step::ClientGone => return Poll::Ready(Ok(Step::ClientGone)),
-                    Step::Idle | Step::Moved => {}
+            match (back, forth) {
+                (Step::Over(Gone::Server), _) | (_, Step::Over(Gone::Server)) => {
+                    return Poll::Ready(Ok(Gone::Server));
                 }
-            }
-            if (back, forth) == (Step::Idle, Step::Idle) {
-                return Poll::Pending;
-            }
-        }
-    }
-
-    /// The gate may have moved, and an order may have come.
-    fn meet(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<(), NetError> {
-        self.look_at_gate();
-        if let Some((before, shown)) = self.unmet() {
-            let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: shown, words: &self.words, classifier, out: output };
-            self.session.on_gate(&mut turn)?;
-            if shown.is_shut() && (shown.epoch != before.epoch || !before.is_shut()) {
-                self.ask(tools)?;
-            }
-            self.emit(cx, tools);
-            self.retries |= std::mem::take(&mut self.holds);
-        }
-        if self.record.take_request_to_ask() {
-            self.session.ask(&self.at.known.ask().sql, &mut tools.output)?;
-            self.emit(cx, tools);
-        }
-        let is_free = self.session.is_settled() && self.session.status() == TransactionStatus::Idle;
-        if is_free && self.is_denied() {
-            self.end("terminating connection: this client runs nothing while Frostgate is frozen");
-        }
-        match self.record.order() {
-            Order::None => {}
-            Order::Leave if is_free => self.end("terminating connection because Frostgate is stopping"),
-            Order::Leave => {}
-            Order::CancelRead => {
-                self.record.read_was_cancelled();
-                self.cancel();
-            }
-            Order::RollBack if is_free || self.session.is_copying_in() => {
-                self.end("terminating connection because its transaction held up Frostgate's freeze");
-            }
-            Order::RollBack => {
-                self.session.roll_back(&mut tools.output)?;
-                self.emit(cx, tools);
-                if !self.session.is_settled() {
-                    self.cancel();
-                }
-            }
-            Order::Kill => {
-                self.cancel();
-                self.end("terminating connection by order of Frostgate's operator");
+                (Step::Over(gone), _) | (_, Step::Over(gone)) => return Poll::Ready(Ok(gone)),
+                (Step::Moved, _) | (_, Step::Moved) => {}
+                (Step::Idle, Step::Idle) => return Poll::Pending,
+                // What has just ended may be what an order waits for.
+                (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) if self.is_wanted() => {}
+                (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) => return Poll::Pending,
             }
         }
-        Ok(())
+        // Others on this thread come first: polled once, it has the session polled again behind them.
+        if pin!(yield_now()).poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
     }
 
     /// Sends what the session wrote to the server, and tells those who watch.
     pub(super) fn emit(&mut self, cx: &mut Context<'_>, tools: &mut Tools) {
         let output = &mut tools.output;
+        if output.is_empty() {
+            return;
+        }
         if !output.to_client.is_empty() {
             self.to_client.push(&output.to_client);
             output.to_client.clear();
@@ -314,26 +294,12 @@ impl Relay {
     /// Tells how the session stands, if that has changed.
     pub(super) fn publish(&mut self) {
         let report = self.session.report();
-        if self.reported == Some(report) {
+        if !self.record.publish(report, self.worker.coarse_now()) {
             return;
         }
-        self.reported = Some(report);
-        self.record.publish(report, self.worker.coarse_now());
         if self.gate.is_shut() {
             self.record.set_last_command(self.session.last_command());
             self.worker.shared.switch.stir();
-        }
-    }
-
-    /// Asks the server to cancel what runs, once.
-    fn cancel(&mut self) {
-        if let (false, Some(key)) = (self.was_cancelled, self.record.identity.cancel_key.clone()) {
-            self.was_cancelled = true;
-            let (at, place) = (Arc::clone(&self.at), self.record.identity.place.clone());
-            // The task owns all it needs and ends within the connect time limit.
-            drop(tokio::task::spawn_local(
-                async move { drop(cancel::send(&at.upstream, &place, &key).await) },
-            ));
         }
     }
 
@@ -372,11 +338,7 @@ impl Relay {
     }
 }
 
-pub(super) fn poll_read(
-    cx: &mut Context<'_>,
-    from: &mut Stream,
-    buffer: &mut [u8],
-) -> Poll<io::Result<usize>> {
+fn poll_read(cx: &mut Context<'_>, from: &mut Stream, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
     let mut into = ReadBuf::new(buffer);
     match Pin::new(from).poll_read(cx, &mut into) {
         Poll::Pending => Poll::Pending,

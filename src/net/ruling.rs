@@ -4,7 +4,6 @@
 use super::relay::Relay;
 use crate::{
     fleet::Ruling,
-    freeze::Gate,
     session::{Bearing, Tally},
 };
 
@@ -42,12 +41,6 @@ impl Relay {
             Ruling::Denied(_) => Bearing::Denied,
         });
         (self.gate, self.shown, self.ruling) = (gate, shown, ruling);
-    }
-
-    /// The gate that the session has not met yet, if there is one, and the one before it.
-    pub(super) fn unmet(&mut self) -> Option<(Gate, Gate)> {
-        let before = std::mem::replace(&mut self.met, self.shown);
-        (before != self.shown).then_some((before, self.shown))
     }
 
     /// Who is denied leaves when nothing is left to end.

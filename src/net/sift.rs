@@ -4,7 +4,8 @@
 use super::{
     error::{NetError, Peer},
     leg::Passing,
-    relay::{Relay, Step, poll_read},
+    relay::{Gone, Relay, Step},
+    stream::Read,
     worker::{Lent, Tools},
 };
 use crate::{
@@ -28,23 +29,25 @@ impl Relay {
     /// From the server to the client.
     pub(super) fn step_back(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Result<Step, NetError> {
         if self.to_client.flush(cx, &mut self.client).is_err() {
-            return Ok(Step::ClientGone);
+            return Ok(Step::Over(Gone::Client));
         }
         if !self.to_client.is_empty() {
             return Ok(Step::Idle);
         }
         if self.from_server.is_ended {
-            return Ok(Step::ServerClosed);
+            return Ok(Step::Over(Gone::Server));
         }
-        let read = match poll_read(cx, &mut self.server, &mut lent.buffer) {
-            Poll::Pending => return Ok(Step::Idle),
-            // A server that resets its connection has closed it.
-            Poll::Ready(read) => read.unwrap_or(0),
+        // A server that resets its connection has closed it.
+        let read = self.from_server.read(cx, &mut self.server, &mut lent.buffer).unwrap_or(Read::Some(0));
+        let (read, step) = match read {
+            Read::Nothing => return Ok(Step::Idle),
+            Read::Some(0) => {
+                self.from_server.is_ended = true;
+                return Ok(Step::Moved);
+            }
+            Read::Some(read) => (read, Step::Moved),
+            Read::All(read) => (read, Step::Emptied),
         };
-        if read == 0 {
-            self.from_server.is_ended = true;
-            return Ok(Step::Moved);
-        }
         let chunk = lent.buffer.get(..read).unwrap_or_default();
         let sent = if self.from_server.has_carry() {
             let all = self.from_server.take_with(chunk);
@@ -57,12 +60,12 @@ impl Relay {
             sent
         };
         if sent.is_err() {
-            return Ok(Step::ClientGone);
+            return Ok(Step::Over(Gone::Client));
         }
         self.session.advance(&mut lent.tools.output)?;
         self.emit(cx, &mut lent.tools);
         self.retries |= std::mem::take(&mut self.holds);
-        Ok(Step::Moved)
+        Ok(step)
     }
 
     /// Shows the server's messages to the session, and sends what passes. Tells how many bytes were dealt with,
@@ -138,21 +141,22 @@ impl Relay {
             let all = self.from_client.take_with(&[]);
             let dealt_with = self.sift_forth(cx, &all, &mut lent.tools)?;
             self.from_client.put_back(all, dealt_with);
-            return self.after_forth(cx, &mut lent.tools);
+            return self.after_forth(cx, &mut lent.tools, Step::Moved);
         }
         if self.from_client.is_ended {
             return Ok(self.shut_server(cx));
         }
-        let read = match poll_read(cx, &mut self.client, &mut lent.buffer) {
-            Poll::Pending => return Ok(Step::Idle),
-            Poll::Ready(Err(_)) => return Ok(Step::ClientGone),
-            Poll::Ready(Ok(read)) => read,
+        let (read, step) = match self.from_client.read(cx, &mut self.client, &mut lent.buffer) {
+            Err(_) => return Ok(Step::Over(Gone::Client)),
+            Ok(Read::Nothing) => return Ok(Step::Idle),
+            Ok(Read::Some(0)) => {
+                self.from_client.is_ended = true;
+                self.record.set_client_gone();
+                return Ok(Step::Moved);
+            }
+            Ok(Read::Some(read)) => (read, Step::Moved),
+            Ok(Read::All(read)) => (read, Step::Emptied),
         };
-        if read == 0 {
-            self.from_client.is_ended = true;
-            self.record.set_client_gone();
-            return Ok(Step::Moved);
-        }
         let chunk = lent.buffer.get(..read).unwrap_or_default();
         if self.from_client.has_carry() {
             let all = self.from_client.take_with(chunk);
@@ -162,7 +166,7 @@ impl Relay {
             let dealt_with = self.sift_forth(cx, chunk, &mut lent.tools)?;
             self.from_client.keep(chunk.get(dealt_with..).unwrap_or_default());
         }
-        self.after_forth(cx, &mut lent.tools)
+        self.after_forth(cx, &mut lent.tools, step)
     }
 
     /// Shows the client's messages to the session, and sends what passes. Tells how many bytes were dealt with.
@@ -236,11 +240,11 @@ impl Relay {
         Ok(())
     }
 
-    fn after_forth(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<Step, NetError> {
+    fn after_forth(&mut self, cx: &mut Context<'_>, tools: &mut Tools, step: Step) -> Result<Step, NetError> {
         self.session.advance(&mut tools.output)?;
         self.emit(cx, tools);
         let told = self.to_client.flush(cx, &mut self.client);
-        Ok(if told.is_err() { Step::ClientGone } else { Step::Moved })
+        Ok(if told.is_err() { Step::Over(Gone::Client) } else { step })
     }
 
     /// The client sends no more: neither do we. The server may still have something to say.

@@ -1,7 +1,10 @@
 //! A connection of either kind, as one type.
 
 use crate::trust::Certificate;
-use rustix::net::sockopt;
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send, sockopt},
+};
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     io,
@@ -11,7 +14,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, Interest, ReadBuf},
     net::{TcpStream, UnixStream},
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -29,7 +32,97 @@ pub enum Stream {
     Gone,
 }
 
+/// What a relay has read in one go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Read {
+    /// So many bytes; there may be more. None: the peer sends no more.
+    Some(usize),
+    /// So many, and nothing more is there yet.
+    All(usize),
+    /// Nothing is there, and nobody has been told to wake the session when something comes.
+    Nothing,
+}
+
 impl Stream {
+    /// Reads what is there, for a session that has been woken or goes on. Unlike `poll_read` it asks the runtime
+    /// for nothing: see [`Stream::poll_watch`].
+    pub(super) fn read_now(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Read> {
+        let room = buffer.len();
+        let mut received = Ok(Read::Nothing);
+        // A read that does not fill the buffer has emptied the socket: told so, the runtime spares the next call,
+        // as its own `poll_read` does (epoll(7), edge-triggered).
+        let mut note = |result: rustix::io::Result<(usize, usize)>| {
+            received = match result {
+                Ok((0, _)) => Ok(Read::Some(0)),
+                Ok((read, _)) if read == room => Ok(Read::Some(read)),
+                Ok((read, _)) => Ok(Read::All(read)),
+                Err(Errno::WOULDBLOCK) => Ok(Read::Nothing),
+                Err(errno) => Err(errno),
+            };
+            let is_empty = matches!(received, Ok(Read::All(_) | Read::Nothing));
+            if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+        };
+        match self {
+            Self::Tcp(socket) => drop(
+                socket.try_io(Interest::READABLE, || note(recv(&*socket, &mut *buffer, RecvFlags::empty()))),
+            ),
+            Self::Unix(socket) => drop(
+                socket.try_io(Interest::READABLE, || note(recv(&*socket, &mut *buffer, RecvFlags::empty()))),
+            ),
+            Self::Tls(stream) => {
+                let mut into = ReadBuf::new(buffer);
+                return match Pin::new(stream).poll_read(cx, &mut into) {
+                    Poll::Pending => Ok(Read::Nothing),
+                    Poll::Ready(read) => read.map(|()| Read::Some(into.filled().len())),
+                };
+            }
+            Self::Gone => return Err(io::ErrorKind::NotConnected.into()),
+        }
+        received.map_err(io::Error::from)
+    }
+
+    /// Has the session woken when there is something to read; ready: there is. Good until [`Stream::read_now`]
+    /// finds something.
+    pub(super) fn poll_watch(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_read_ready(cx),
+            Self::Unix(socket) => socket.poll_read_ready(cx),
+            // Its `poll_read` has asked for it.
+            Self::Tls(_) => Poll::Pending,
+            Self::Gone => gone(),
+        }
+    }
+
+    /// Writes what the peer takes now; pending: the session is woken when it takes more.
+    pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        loop {
+            let tried = match self {
+                Self::Tcp(socket) => {
+                    socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, SendFlags::NOSIGNAL)?))
+                }
+                Self::Unix(socket) => {
+                    socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, SendFlags::NOSIGNAL)?))
+                }
+                Self::Tls(stream) => return Pin::new(stream).poll_write(cx, bytes),
+                Self::Gone => return gone(),
+            };
+            match tried {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                taken => return Poll::Ready(taken),
+            }
+            let writable = match self {
+                Self::Tcp(socket) => socket.poll_write_ready(cx),
+                Self::Unix(socket) => socket.poll_write_ready(cx),
+                Self::Tls(_) | Self::Gone => return gone(),
+            };
+            match writable {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
     /// Whether what it carries is encrypted.
     pub fn is_encrypted(&self) -> bool {
         matches!(self, Self::Tls(_))

@@ -45,8 +45,8 @@ impl Writer {
     pub fn new(who: &crate::fleet::Identity, application: &str) -> Self {
         Self {
             application: application.into(),
-            user: who.user.as_str().into(),
-            database: who.database.as_str().into(),
+            user: (&*who.user).into(),
+            database: (&*who.database).into(),
             network: client_network(who.client.map(|address| address.ip())).into(),
             is_maintenance: who.entrance == Entrance::Maintenance,
         }

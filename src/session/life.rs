@@ -106,7 +106,7 @@ pub struct Session {
     /// The mode as the server last reported it, and as the client was last told.
     pub(super) reported_read_only: bool,
     pub(super) told_read_only: bool,
-    pub(super) injection_failure: Option<String>,
+    pub(super) injection_failure: Option<Box<str>>,
     pub(super) wants_rollback: bool,
     /// What is to be asked of the server, and whether that is under way.
     pub(super) question: Option<Box<str>>,
@@ -187,7 +187,7 @@ impl Session {
             return false;
         }
         // Within an epoch it shuts for a session that was spared until now.
-        let newly_shut = gate.is_shut() && (gate.epoch != self.gate.epoch || !self.gate.is_shut());
+        let newly_shut = gate.is_shut() && (gate.epoch() != self.gate.epoch() || !self.gate.is_shut());
         self.gate = gate;
         if newly_shut {
             self.fence.on_shut(self.is_settled() && self.transaction.status == TransactionStatus::Idle);
@@ -202,8 +202,8 @@ impl Session {
     /// # Errors
     /// The server would not make the session read-only: it must not go on.
     pub fn advance(&mut self, out: &mut Output) -> Result<(), SessionError> {
-        if let Some(code) = self.injection_failure.take() {
-            return Err(SessionError::FenceFailed { code });
+        if let Some(code) = &self.injection_failure {
+            return Err(SessionError::FenceFailed { code: code.to_string() });
         }
         if !self.is_settled() {
             return Ok(());

@@ -9,7 +9,7 @@ use super::{
     transaction::Work,
 };
 use crate::{
-    freeze::{Gate, Phase, Report, Standing},
+    freeze::{Phase, Report, Standing},
     wire::TransactionStatus,
 };
 
@@ -24,9 +24,9 @@ impl Session {
         };
         let in_transaction = self.transaction.status != TransactionStatus::Idle || self.batch == Batch::Ran;
         let is_leftover = !self.gate.is_shut() && in_transaction && self.fence.holds_open_block();
-        let saw_frozen = self.gate.phase == Phase::Frozen;
+        let saw_frozen = self.gate.phase() == Phase::Frozen;
         let is_asking = self.fence.in_flight() == Some(Injection::AskServer);
-        let Gate { epoch, edition, .. } = self.gate;
+        let (epoch, edition) = (self.gate.epoch(), self.gate.edition());
         let is_excepted = self.bearing == Bearing::Excepted;
         let is_spared = is_excepted || self.bearing == Bearing::Spared;
         Report {

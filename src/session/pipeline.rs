@@ -100,11 +100,11 @@ impl Owed {
 pub(super) struct Pipeline {
     queue: VecDeque<Owed>,
     /// Entries that ReadyForQuery ends.
-    readies: usize,
-    writes: usize,
-    maybes: usize,
+    readies: u32,
+    writes: u32,
+    maybes: u32,
     /// Entries that may change the client's encoding.
-    encodings: usize,
+    encodings: u32,
 }
 
 impl Pipeline {
@@ -117,7 +117,7 @@ impl Pipeline {
     }
 
     /// How many ReadyForQuery are owed.
-    pub(super) fn readies(&self) -> usize {
+    pub(super) fn readies(&self) -> u32 {
         self.readies
     }
 
@@ -144,7 +144,7 @@ impl Pipeline {
     }
 
     pub(super) fn push(&mut self, owed: Owed) {
-        self.count(&owed, usize::saturating_add);
+        self.count(&owed, u32::saturating_add);
         self.queue.push_back(owed);
     }
 
@@ -231,7 +231,7 @@ impl Pipeline {
 
     fn pop(&mut self) -> Option<Owed> {
         let owed = self.queue.pop_front()?;
-        self.count(&owed, usize::saturating_sub);
+        self.count(&owed, u32::saturating_sub);
         Some(owed)
     }
 
@@ -242,7 +242,7 @@ impl Pipeline {
         }
     }
 
-    fn count(&mut self, owed: &Owed, change: impl Fn(usize, usize) -> usize) {
+    fn count(&mut self, owed: &Owed, change: impl Fn(u32, u32) -> u32) {
         if owed.step.is_ended_by_ready() {
             self.readies = change(self.readies, 1);
         }

@@ -123,7 +123,7 @@ fn decide_write(statement: &Classification, at: &Position) -> Decision {
     let Classification { class, effects, .. } = *statement;
     // What two-phase commit has prepared wrote before; while draining it may come to its end.
     if effects.contains(Effects::FINISHES_PREPARED) {
-        let passes = at.gate.phase == Phase::Draining && !effects.contains(Effects::WORK_AFTER_END);
+        let passes = at.gate.phase() == Phase::Draining && !effects.contains(Effects::WORK_AFTER_END);
         return if passes { Decision::Forward(Passage::Licensed) } else { Decision::Refuse };
     }
     let writes = match class {

@@ -291,7 +291,7 @@ impl Session {
         } else if !self.fence.on_failed() {
             let code = error.sql_state();
             turn.out.events.push(Event::FenceFailed { code });
-            self.injection_failure = Some(code.map_or_else(|| "no code".into(), |code| code.to_string()));
+            self.injection_failure = Some(code.map_or("no code".into(), |code| code.to_string().into()));
         }
         Fate::Drop
     }

@@ -58,11 +58,11 @@ impl Shown {
     /// By the gate that the session is shown: whom the freeze does not reach is told that it is open.
     fn value(self, gate: Gate, words: &Words) -> Cow<'_, str> {
         match self {
-            Self::Epoch => gate.epoch.0.to_string().into(),
-            Self::State => match gate.phase {
+            Self::Epoch => gate.epoch().0.to_string().into(),
+            Self::State => match gate.phase() {
                 // `frozen` is said when it is on disk, and not before.
                 Phase::Frozen if !words.is_declared => Phase::Draining.as_str().into(),
-                Phase::Open | Phase::Draining | Phase::Frozen => gate.phase.as_str().into(),
+                Phase::Open | Phase::Draining | Phase::Frozen => gate.phase().as_str().into(),
             },
             Self::Reason | Self::Until if !gate.is_shut() => "".into(),
             Self::Reason => words.reason.as_str().into(),

@@ -39,6 +39,14 @@ pub struct Output {
     pub writes: Writes,
 }
 
+impl Output {
+    /// Whether nothing has been written for either side or for those who watch.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.to_server.is_empty() && self.to_client.is_empty() && self.events.is_empty()
+    }
+}
+
 /// Statements judged, by class, since the numbers were last taken.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tally {
