@@ -171,6 +171,30 @@ fn a_slow_reader_slows_its_own_session_and_nobody_else() {
 }
 
 #[test]
+fn a_session_that_never_pauses_leaves_the_others_of_its_thread_their_turn() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::with(&upstream(server), &["--threads", "1"]), server.database());
+    let mut busy = proxy.connect(&database);
+    let mut others = [proxy.connect(&database), proxy.connect(&database)];
+    busy.say(|out| {
+        out.query("SELECT repeat('x', 8000) FROM generate_series(1, 50000)");
+    });
+    let stream = std::thread::spawn(move || {
+        let (mut seen, mut chunk) = (0_usize, vec![0; 1 << 20]);
+        while seen < 400_000_000 {
+            seen += busy.stream.read(&mut chunk).unwrap();
+        }
+    });
+    for _ in 0..20 {
+        for other in &mut others {
+            assert_eq!(other.ask("SELECT 1"), "TDC I");
+        }
+    }
+    assert!(!stream.is_finished(), "they had to wait for the end of a result of 400 MB");
+    stream.join().unwrap();
+}
+
+#[test]
 fn a_client_that_sends_without_reading_is_not_read_without_end() {
     let (_, proxy, database) = open();
     proxy.freeze();
