@@ -93,9 +93,12 @@ impl Operator {
         Ok(report)
     }
 
-    /// Exempt sessions in a transaction: a statement is counted when it begins, and its transaction id when it ends.
+    /// Sessions that may write, in a transaction: a statement is counted when it begins, and its transaction id when it
+    /// ends.
     fn exempt_at_work(&self) -> u64 {
-        u64::try_from(self.census().exempt_in_transaction).unwrap_or(u64::MAX)
+        let census = self.census();
+        let at_work = census.exempt_in_transaction.saturating_add(census.left_out_in_transaction);
+        u64::try_from(at_work).unwrap_or(u64::MAX)
     }
 
     /// One of the repeated looks while the gate is shut: what moved since the one before.

@@ -17,6 +17,8 @@ pub struct Census {
     pub exempt_in_transaction: usize,
     /// Those for whom the freeze does not hold, by its scope or by an exception.
     pub spared: usize,
+    /// Those whom its scope leaves out, with a transaction open: they may write, and no thaw waits for them.
+    pub left_out_in_transaction: usize,
     /// Have not met the gate yet, or their fence is on its way.
     pub settling: usize,
     /// May be writing.
@@ -52,8 +54,13 @@ impl Census {
         if report.is_spared && gate.is_shut() {
             add(if has_met(&report, gate) { &mut self.spared } else { &mut self.settling });
             // Also if it has not met the newest gate: it may write all the same.
-            if report.is_excepted && report.in_transaction {
-                add(&mut self.exempt_in_transaction);
+            if report.in_transaction {
+                let is_exempt = report.is_excepted;
+                add(if is_exempt {
+                    &mut self.exempt_in_transaction
+                } else {
+                    &mut self.left_out_in_transaction
+                });
             }
             return;
         }
@@ -72,5 +79,29 @@ impl Census {
     /// Nothing that is not exempt could still write.
     pub fn is_quiet(&self) -> bool {
         self.settling == 0 && self.unproven == 0 && self.writing == 0 && self.logins == 0 && self.orphans == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fleet::{Identity, Roster},
+        freeze::{Epoch, Phase, Report},
+        wire::startup::CancelKey,
+    };
+
+    #[test]
+    fn who_may_write_behind_the_gate_and_has_a_transaction_open_is_counted_by_what_waits_for_it() {
+        let (roster, gate) = (Roster::default(), Gate::new(Epoch(3), Phase::Frozen));
+        let report =
+            Report { epoch: gate.epoch(), is_spared: true, in_transaction: true, ..Report::default() };
+        for (id, is_excepted) in [(1, true), (2, false), (3, false)] {
+            let key = CancelKey { process_id: 70, secret: [7; 4].into() };
+            roster.enter(Identity::on("a", id, key), "").publish(Report { is_excepted, ..report }, 0);
+        }
+        let census = roster.census(gate);
+        assert_eq!((census.exempt_in_transaction, census.left_out_in_transaction), (1, 2));
+        assert!(census.is_quiet(), "the freeze does not hold for them");
     }
 }
