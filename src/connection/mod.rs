@@ -6,6 +6,7 @@ mod leaving;
 
 use crate::{
     auth::{self, Credential},
+    causes::with_causes,
     console::{self, Console, Guest},
     control::Operator,
     fleet::{Entrance, Identity, Place, Ruling},
@@ -116,7 +117,7 @@ impl Connection {
                 self.operator.note_login(false);
                 self.say_why(&mut stream, &error).await;
                 let client = self.client.map(tracing::field::display);
-                tracing::info!(session = self.id, client, problem = %chain(&error), "no session came about");
+                tracing::info!(session = self.id, client, problem = %with_causes(&error), "no session came about");
                 None
             }
         }
@@ -385,10 +386,4 @@ struct AtServer {
     message: StartupMessage,
     login: LoggedIn,
     is_fenced: bool,
-}
-
-/// An error's text and those of its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
