@@ -62,14 +62,26 @@ impl Reading<'_> {
 
 /// Why the server rejects a text, whatever it says.
 fn rejected(text: &[u8]) -> Option<&'static str> {
-    // Looked at whole: without a way out in the middle many bytes are compared at once.
-    if text.iter().copied().fold(u8::MAX, u8::min) == 0 {
+    if has_nul(text) {
         Some("a NUL byte")
     } else if text.len() > LONGEST_TEXT {
         Some("it is longer than any statement")
     } else {
         None
     }
+}
+
+/// Eight bytes at a time, and without a way out in the middle. Subtracting one from each byte borrows into the high bit of
+/// a NUL, and of what is behind one.
+fn has_nul(text: &[u8]) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let nul = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        word.wrapping_sub(EACH) & !word & (EACH << 7)
+    };
+    let Some(last) = text.last_chunk::<8>() else { return text.contains(&0) };
+    let (words, _) = text.as_chunks::<8>();
+    words.iter().fold(nul(last), |found, word| found | nul(word)) != 0
 }
 
 /// Makes every reading of a text that matters, and hands over what `new` makes for each and `add` fills, unless the

@@ -327,3 +327,15 @@ fn named(text: &[u8]) {
     let mut count = 0_usize;
     crate::sql::named_operations(text, ClientEncoding::Safe, |_| count += 1);
 }
+
+#[test]
+fn a_nul_is_found_at_every_place_and_no_other_byte_is_taken_for_one() {
+    for (length, byte) in (0..40).flat_map(|length| (0..=255).map(move |byte| (length, byte))) {
+        assert_eq!(has_nul(&vec![byte; length]), byte == 0 && length > 0, "{length} of {byte}");
+        for at in 0..length {
+            let mut text = vec![byte.max(1); length];
+            text[at] = 0;
+            assert!(has_nul(&text), "at {at} of {length}, among {byte}");
+        }
+    }
+}
