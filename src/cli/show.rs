@@ -66,7 +66,7 @@ pub(super) fn status(status: &Status) -> String {
         (status.writing_transactions, "writing"),
         (status.unproven, "unproven"),
         (status.exempt_sessions, "exempt"),
-        (status.spared_sessions, "spared"),
+        (status.spared_sessions, "out of its scope"),
         (status.readonly_leftovers, "read-only leftovers"),
     ];
     let told: Vec<String> = sessions

@@ -44,9 +44,9 @@ pub struct Status {
     pub stragglers: usize,
     /// Transactions that stay read-only to their end though the gate is open.
     pub readonly_leftovers: usize,
-    /// Sessions of the maintenance listener.
+    /// Sessions of the maintenance listener, and those for whom an exception was made while the gate is shut.
     pub exempt_sessions: usize,
-    /// Sessions for whom the freeze does not hold, by its scope or by an exception.
+    /// Sessions whom the scope of the freeze leaves out.
     #[serde(default)]
     pub spared_sessions: usize,
     /// Whom the freeze reaches; none: everybody.

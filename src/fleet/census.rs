@@ -12,12 +12,14 @@ pub struct Census {
     /// All of them.
     pub sessions: usize,
     /// Those of the maintenance listener.
+    pub maintenance: usize,
+    /// The same, and while the gate is shut those for whom an exception was made.
     pub exempt: usize,
-    /// Those of the maintenance listener, and excepted ones, with a transaction open.
+    /// Of these, those with a transaction open.
     pub exempt_in_transaction: usize,
-    /// Those for whom the freeze does not hold, by its scope or by an exception.
+    /// Those whom the scope of the freeze leaves out.
     pub spared: usize,
-    /// Those whom its scope leaves out, with a transaction open: they may write, and no thaw waits for them.
+    /// Of these, those with a transaction open: they may write, and no thaw waits for them.
     pub left_out_in_transaction: usize,
     /// Have not met the gate yet, or their fence is on its way.
     pub settling: usize,
@@ -45,6 +47,7 @@ impl Census {
             add(&mut self.leftovers);
         }
         if record.identity.entrance == Entrance::Maintenance {
+            add(&mut self.maintenance);
             add(&mut self.exempt);
             if report.in_transaction {
                 add(&mut self.exempt_in_transaction);
@@ -52,7 +55,11 @@ impl Census {
             return;
         }
         if report.is_spared && gate.is_shut() {
-            add(if has_met(&report, gate) { &mut self.spared } else { &mut self.settling });
+            add(match (has_met(&report, gate), report.is_excepted) {
+                (false, _) => &mut self.settling,
+                (true, true) => &mut self.exempt,
+                (true, false) => &mut self.spared,
+            });
             // Also if it has not met the newest gate: it may write all the same.
             if report.in_transaction {
                 let is_exempt = report.is_excepted;
@@ -102,6 +109,7 @@ mod tests {
         }
         let census = roster.census(gate);
         assert_eq!((census.exempt_in_transaction, census.left_out_in_transaction), (1, 2));
+        assert_eq!((census.sessions, census.maintenance, census.exempt, census.spared), (3, 0, 1, 2));
         assert!(census.is_quiet(), "the freeze does not hold for them");
     }
 }

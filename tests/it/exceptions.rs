@@ -269,6 +269,7 @@ fn a_thaw_waits_for_the_transaction_of_an_excepted_session_and_for_none_out_of_i
     let waited_for = status["holding_up"].as_array().unwrap();
     assert_eq!((waited_for.len(), &waited_for[0]["standing"]), (1, &"exempt".into()), "{status}");
     assert_eq!(waited_for[0]["application"], "import", "{status}");
+    assert_eq!((&status["exempt_sessions"], &status["spared_sessions"]), (&1.into(), &1.into()), "{status}");
     assert_eq!(import.ask("COMMIT"), "C I");
     proxy.thaw();
     assert_eq!(elsewhere.ask("COMMIT"), "C I");
