@@ -378,16 +378,18 @@ def part_tls(lab, options):
 def part_freeze(lab, options):
     control = lab.start_frostgate("to_freeze")
     port, _ = lab.targets.pop("to_freeze")
-    yield "sessions", "first write refused, ms", "freeze answered (state on disk), ms", "all fences up and frozen, ms"
+    yield "sessions", "last write that passed, ms", "first refused, ms", "freeze answered (state on disk), ms", "frozen, all fences up, ms"
     for count in (100, 1000):
         held = [Client(port) for _ in range(count)]
         writer = Client(port)
-        shut, answered, frozen = [], [], []
+        passed, refused, answered, frozen = [], [], [], []
 
         def write_until_refused():
+            last = began
             while b"E" not in writer.query("UPDATE pgbench_tellers SET tbalance = 0 WHERE tid = 0"):
-                pass
-            shut.append((time.perf_counter() - began) * 1000)
+                last = time.perf_counter()
+            passed.append((last - began) * 1000)
+            refused.append((time.perf_counter() - began) * 1000)
 
         for _ in range(options.rounds):
             began = time.perf_counter()
@@ -402,7 +404,7 @@ def part_freeze(lab, options):
                 client.query("SELECT 1")
         for client in [writer, *held]:
             client.close()
-        yield f"{count} idle", f"{median(shut):.1f}", f"{median(answered):.1f}", f"{median(frozen):.1f}"
+        yield f"{count} idle", *[f"{median(times):.1f}" for times in (passed, refused, answered, frozen)]
 
 
 def part_refusals(lab, options):
