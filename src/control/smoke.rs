@@ -1,4 +1,5 @@
-//! Could the application work? A named principal logs in, or one for each database that matters, reads, and writes what it rolls back, in the real schema.
+//! Could the application work? A named principal logs in, or one for each database that matters, reads, and writes what
+//! it rolls back, in the real schema.
 
 use super::{
     error::ControlError,

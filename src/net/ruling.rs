@@ -6,6 +6,7 @@ use crate::{
     fleet::Ruling,
     session::{Bearing, Tally},
 };
+use std::sync::Arc;
 
 impl Relay {
     /// The gate may have moved: one load, and a comparison.
@@ -29,7 +30,10 @@ impl Relay {
         let application = self.record.application();
         let switch = &self.worker.shared.switch;
         let (gate, shown, ruling) = switch.ruling(&self.record.identity, &application);
-        let is_same = |usage: &std::sync::Arc<_>| matches!(&self.ruling, Ruling::Excepted(held) | Ruling::Denied(held) if std::sync::Arc::ptr_eq(held, usage));
+        let is_same = |usage: &Arc<_>| match &self.ruling {
+            Ruling::Excepted(held) | Ruling::Denied(held) => Arc::ptr_eq(held, usage),
+            Ruling::Bound | Ruling::Spared => false,
+        };
         match &ruling {
             Ruling::Excepted(usage) | Ruling::Denied(usage) if !is_same(usage) => usage.count_session(),
             Ruling::Excepted(_) | Ruling::Denied(_) | Ruling::Bound | Ruling::Spared => {}

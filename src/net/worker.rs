@@ -85,7 +85,8 @@ impl Worker {
         }
     }
 
-    /// Shows that the worker lives, sets the clock that transactions are dated by, and delivers what sessions have written; once a second is enough.
+    /// Shows that the worker lives, sets the clock that transactions are dated by, and delivers what sessions have
+    /// written; once a second is enough.
     pub fn tick(&self, now: u64) {
         self.counters.beat();
         self.coarse_now.set(now);
