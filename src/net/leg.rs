@@ -129,20 +129,23 @@ impl Inbound {
         loop {
             let read = from.read_now(cx, buffer)?;
             match read {
-                Read::Some(_) => self.is_watched = false,
-                Read::Nothing if self.is_watched => {}
-                Read::All(_) | Read::Nothing => {
-                    let is_there = from.poll_watch(cx)?.is_ready();
-                    // Where the poll's budget is spent, the runtime wakes the session anew and watches nothing.
-                    self.is_watched = !is_there && has_budget_remaining();
-                    match read {
-                        Read::All(length) if is_there => return Ok(Read::Some(length)),
-                        Read::Nothing if is_there => continue,
-                        Read::Some(_) | Read::All(_) | Read::Nothing => {}
-                    }
+                Read::Nothing if self.is_watched => return Ok(Read::Nothing),
+                Read::Part(_) | Read::Ended => {
+                    self.is_watched = false;
+                    return Ok(read);
                 }
+                // Whatever woke the session has used up what it was woken by, be there anything to read or not.
+                Read::All(_) | Read::Nothing => self.is_watched = false,
             }
-            return Ok(read);
+            if from.poll_watch(cx)?.is_pending() {
+                // Where the poll's budget is spent, the runtime wakes the session anew and watches nothing.
+                self.is_watched = has_budget_remaining();
+                return Ok(if read == Read::All(0) { Read::Nothing } else { read });
+            }
+            // More has come meanwhile.
+            if let Read::All(length @ 1..) = read {
+                return Ok(Read::Part(length));
+            }
         }
     }
 
@@ -176,5 +179,45 @@ impl Inbound {
     /// Keeps the end of a chunk.
     pub(super) fn keep(&mut self, rest: &[u8]) {
         self.carry.extend_from_slice(rest);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::net::{RecvFlags, recv};
+    use std::{future::poll_fn, time::Duration};
+    use tokio::{
+        io::AsyncWriteExt as _, net::UnixStream, runtime::LocalRuntime, task::spawn_local, time::timeout,
+    };
+
+    /// What is there now.
+    async fn look(from: &mut Stream, inbound: &mut Inbound) -> Read {
+        poll_fn(|cx| Poll::Ready(inbound.read(cx, from, &mut [0; 16]).unwrap())).await
+    }
+
+    #[test]
+    fn a_session_that_is_woken_for_nothing_is_woken_again() {
+        LocalRuntime::new().unwrap().block_on(async {
+            let (near, mut far) = UnixStream::pair().unwrap();
+            let (mut near, mut inbound) = (Stream::Unix(near), Inbound::default());
+            assert_eq!(look(&mut near, &mut inbound).await, Read::Nothing);
+            far.write_all(b"x").await.unwrap();
+            let Stream::Unix(socket) = &near else { panic!("it is a socket") };
+            socket.readable().await.unwrap();
+            // Gone before the session looks.
+            recv(socket, &mut [0; 16], RecvFlags::empty()).unwrap();
+            let session = spawn_local(async move {
+                poll_fn(|cx| match inbound.read(cx, &mut near, &mut [0; 16]).unwrap() {
+                    Read::Nothing => Poll::Pending,
+                    read @ (Read::Part(_) | Read::All(_) | Read::Ended) => Poll::Ready(read),
+                })
+                .await
+            });
+            tokio::task::yield_now().await;
+            far.write_all(b"yz").await.unwrap();
+            let read = timeout(Duration::from_secs(20), session).await.expect("it is woken").unwrap();
+            assert_eq!(read, Read::All(2));
+        });
     }
 }

@@ -38,14 +38,14 @@ impl Relay {
             return Ok(Step::Over(Gone::Server));
         }
         // A server that resets its connection has closed it.
-        let read = self.from_server.read(cx, &mut self.server, &mut lent.buffer).unwrap_or(Read::Some(0));
+        let read = self.from_server.read(cx, &mut self.server, &mut lent.buffer).unwrap_or(Read::Ended);
         let (read, step) = match read {
             Read::Nothing => return Ok(Step::Idle),
-            Read::Some(0) => {
+            Read::Ended => {
                 self.from_server.is_ended = true;
                 return Ok(Step::Moved);
             }
-            Read::Some(read) => (read, Step::Moved),
+            Read::Part(read) => (read, Step::Moved),
             Read::All(read) => (read, Step::Emptied),
         };
         let chunk = lent.buffer.get(..read).unwrap_or_default();
@@ -149,12 +149,12 @@ impl Relay {
         let (read, step) = match self.from_client.read(cx, &mut self.client, &mut lent.buffer) {
             Err(_) => return Ok(Step::Over(Gone::Client)),
             Ok(Read::Nothing) => return Ok(Step::Idle),
-            Ok(Read::Some(0)) => {
+            Ok(Read::Ended) => {
                 self.from_client.is_ended = true;
                 self.record.set_client_gone();
                 return Ok(Step::Moved);
             }
-            Ok(Read::Some(read)) => (read, Step::Moved),
+            Ok(Read::Part(read)) => (read, Step::Moved),
             Ok(Read::All(read)) => (read, Step::Emptied),
         };
         let chunk = lent.buffer.get(..read).unwrap_or_default();

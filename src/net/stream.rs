@@ -8,9 +8,10 @@ use rustix::{
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     io,
+    os::fd::{AsFd as _, BorrowedFd},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
@@ -35,11 +36,13 @@ pub enum Stream {
 /// What a relay has read in one go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Read {
-    /// So many bytes; there may be more. None: the peer sends no more.
-    Some(usize),
-    /// So many, and nothing more is there yet.
+    /// So many bytes; there may be more.
+    Part(usize),
+    /// So many, and nothing more is there yet. It may be none, where the session was woken for nothing.
     All(usize),
-    /// Nothing is there, and nobody has been told to wake the session when something comes.
+    /// The peer sends no more.
+    Ended,
+    /// Nothing has come since it was last seen to be empty.
     Nothing,
 }
 
@@ -48,41 +51,37 @@ impl Stream {
     /// for nothing: see [`Stream::poll_watch`].
     pub(super) fn read_now(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> io::Result<Read> {
         let room = buffer.len();
-        let mut received = Ok(Read::Nothing);
+        let mut read = Ok(Read::Nothing);
         // A read that does not fill the buffer has emptied the socket: told so, the runtime spares the next call,
         // as its own `poll_read` does (epoll(7), edge-triggered).
-        let mut note = |result: rustix::io::Result<(usize, usize)>| {
-            received = match result {
-                Ok((0, _)) => Ok(Read::Some(0)),
-                Ok((read, _)) if read == room => Ok(Read::Some(read)),
-                Ok((read, _)) => Ok(Read::All(read)),
-                Err(Errno::WOULDBLOCK) => Ok(Read::Nothing),
+        let mut receive = |socket: BorrowedFd<'_>| {
+            read = match recv(socket, &mut *buffer, RecvFlags::empty()) {
+                Ok((0, _)) => Ok(Read::Ended),
+                Ok((length, _)) if length == room => Ok(Read::Part(length)),
+                Ok((length, _)) => Ok(Read::All(length)),
+                Err(Errno::WOULDBLOCK) => Ok(Read::All(0)),
                 Err(errno) => Err(errno),
             };
-            let is_empty = matches!(received, Ok(Read::All(_) | Read::Nothing));
-            if is_empty { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            if matches!(read, Ok(Read::All(_))) { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         };
         match self {
-            Self::Tcp(socket) => drop(
-                socket.try_io(Interest::READABLE, || note(recv(&*socket, &mut *buffer, RecvFlags::empty()))),
-            ),
-            Self::Unix(socket) => drop(
-                socket.try_io(Interest::READABLE, || note(recv(&*socket, &mut *buffer, RecvFlags::empty()))),
-            ),
+            Self::Tcp(socket) => drop(socket.try_io(Interest::READABLE, || receive(socket.as_fd()))),
+            Self::Unix(socket) => drop(socket.try_io(Interest::READABLE, || receive(socket.as_fd()))),
             Self::Tls(stream) => {
                 let mut into = ReadBuf::new(buffer);
                 return match Pin::new(stream).poll_read(cx, &mut into) {
                     Poll::Pending => Ok(Read::Nothing),
-                    Poll::Ready(read) => read.map(|()| Read::Some(into.filled().len())),
+                    Poll::Ready(Ok(())) if into.filled().is_empty() => Ok(Read::Ended),
+                    Poll::Ready(read) => read.map(|()| Read::Part(into.filled().len())),
                 };
             }
             Self::Gone => return Err(io::ErrorKind::NotConnected.into()),
         }
-        received.map_err(io::Error::from)
+        read.map_err(io::Error::from)
     }
 
     /// Has the session woken when there is something to read; ready: there is. Good until [`Stream::read_now`]
-    /// finds something.
+    /// tells anything but [`Read::Nothing`].
     pub(super) fn poll_watch(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(socket) => socket.poll_read_ready(cx),
@@ -95,14 +94,11 @@ impl Stream {
 
     /// Writes what the peer takes now; pending: the session is woken when it takes more.
     pub(super) fn poll_send(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let send = |socket: BorrowedFd<'_>| Ok(send(socket, bytes, SendFlags::NOSIGNAL)?);
         loop {
             let tried = match self {
-                Self::Tcp(socket) => {
-                    socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, SendFlags::NOSIGNAL)?))
-                }
-                Self::Unix(socket) => {
-                    socket.try_io(Interest::WRITABLE, || Ok(send(&*socket, bytes, SendFlags::NOSIGNAL)?))
-                }
+                Self::Tcp(socket) => socket.try_io(Interest::WRITABLE, || send(socket.as_fd())),
+                Self::Unix(socket) => socket.try_io(Interest::WRITABLE, || send(socket.as_fd())),
                 Self::Tls(stream) => return Pin::new(stream).poll_write(cx, bytes),
                 Self::Gone => return gone(),
             };
@@ -110,16 +106,11 @@ impl Stream {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 taken => return Poll::Ready(taken),
             }
-            let writable = match self {
+            ready!(match self {
                 Self::Tcp(socket) => socket.poll_write_ready(cx),
                 Self::Unix(socket) => socket.poll_write_ready(cx),
-                Self::Tls(_) | Self::Gone => return gone(),
-            };
-            match writable {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return Poll::Pending,
-            }
+                Self::Tls(_) | Self::Gone => gone(),
+            })?;
         }
     }
 
