@@ -10,7 +10,7 @@ pub struct Epoch(pub u64);
 
 impl Epoch {
     /// The epoch after this one. A number that would not fit the gate's word is never reached in practice:
-    /// one freeze a nanosecond would need three days.
+    /// one freeze a microsecond would need fifty days.
     #[must_use]
     pub fn next(self) -> Self {
         Self(self.0.saturating_add(1).min(Gate::EPOCH_MAX))
@@ -52,8 +52,10 @@ impl Gate {
     const PHASE_MASK: u64 = (1 << Self::PHASE_BITS) - 1;
     pub(super) const EDITION_BITS: u32 = 14;
     pub(super) const EDITION_MASK: u64 = (1 << Self::EDITION_BITS) - 1;
-    /// The largest epoch that the word can hold.
-    const EPOCH_MAX: u64 = (1 << (64 - Self::PHASE_BITS - Self::EDITION_BITS)) - 1;
+    /// As many as a session's report has room for, which holds more beside it than the gate.
+    pub(super) const EPOCH_BITS: u32 = 42;
+    /// The largest epoch that is told from the one before it.
+    pub(super) const EPOCH_MAX: u64 = (1 << Self::EPOCH_BITS) - 1;
 
     /// A gate of that version, there where the proxy stands, in the first edition.
     pub fn new(epoch: Epoch, phase: Phase) -> Self {

@@ -51,7 +51,11 @@ pub struct Report {
     pub edition: u16,
 }
 
+/// An epoch that was cut off would never be the gate's.
+const _: () = assert!(Report::BITS + Gate::EPOCH_BITS == 64);
+
 impl Report {
+    /// What stands beside the epoch.
     const BITS: u32 = 8 + Gate::EDITION_BITS;
 
     /// As one word.
@@ -105,7 +109,7 @@ mod tests {
             for [in_transaction, is_leftover, saw_frozen] in
                 [[false, false, true], [true, false, false], [true; 3]]
             {
-                let (epoch, edition, is_spared) = (Epoch(77), 0x3fff, is_leftover);
+                let (epoch, edition, is_spared) = (Epoch(Gate::EPOCH_MAX), 0x3fff, is_leftover);
                 let report = Report {
                     epoch,
                     standing,
