@@ -215,7 +215,7 @@ impl Names {
             .unnamed
             .as_deref_mut()
             .into_iter()
-            .chain(self.named.iter_mut().flat_map(|named| named.values_mut()).map(|slot| &mut **slot));
+            .chain(self.named.iter_mut().flat_map(|named| named.values_mut()).map(Box::as_mut));
         let all =
             slots.flat_map(|slot| [&mut slot.confirmed, &mut slot.latest, &mut slot.strictest]).flatten();
         for prepared in all.filter(|known| known.classification.effects.contains(Effects::MAY_WRITE)) {
@@ -245,17 +245,16 @@ impl Names {
 
     fn get(&self, name: &[u8]) -> Option<&Slot> {
         if name.is_empty() {
-            self.unnamed.as_deref()
-        } else {
-            self.named.as_ref()?.get(name).map(|slot| &**slot)
+            return self.unnamed.as_deref();
         }
+        self.named.as_ref()?.get(name).map(Box::as_ref)
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<&mut Slot> {
         if name.is_empty() {
             return self.unnamed.as_deref_mut();
         }
-        self.named.as_mut()?.get_mut(name).map(|slot| &mut **slot)
+        self.named.as_mut()?.get_mut(name).map(Box::as_mut)
     }
 
     fn slot_to_define(&mut self, name: &[u8]) -> Option<&mut Slot> {
@@ -269,7 +268,7 @@ impl Names {
             }
             named.insert(name.into(), Box::default());
         }
-        named.get_mut(name).map(|slot| &mut **slot)
+        named.get_mut(name).map(Box::as_mut)
     }
 }
 

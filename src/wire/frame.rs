@@ -74,15 +74,15 @@ enum Want {
 pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, FrontendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let tag = FrontendTag::from_byte(byte);
-    let limit = match tag {
+    let (limit, want) = match tag {
         FrontendTag::Unknown(_) | FrontendTag::Password => {
             return Err(WireError::UnknownFrontendMessage(byte));
         }
-        FrontendTag::Query
-        | FrontendTag::Parse
-        | FrontendTag::Bind
-        | FrontendTag::FunctionCall
-        | FrontendTag::CopyData => LARGE_MESSAGE,
+        FrontendTag::Query => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), 0)),
+        FrontendTag::Parse => (LARGE_MESSAGE, Want::UpToOrPrefix(size(limits.max_statement), PARSE_PREFIX)),
+        FrontendTag::Bind => (LARGE_MESSAGE, Want::UpTo(BIND_PREFIX)),
+        FrontendTag::FunctionCall => (LARGE_MESSAGE, Want::UpTo(FUNCTION_CALL_PREFIX)),
+        FrontendTag::CopyData => (LARGE_MESSAGE, Want::UpTo(0)),
         FrontendTag::Close
         | FrontendTag::CopyDone
         | FrontendTag::CopyFail
@@ -90,29 +90,13 @@ pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, Fro
         | FrontendTag::Execute
         | FrontendTag::Flush
         | FrontendTag::Sync
-        | FrontendTag::Terminate => SMALL_MESSAGE,
+        | FrontendTag::Terminate => (SMALL_MESSAGE, Want::Whole),
     };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
     if !(4..=limit).contains(&said) {
         return Err(WireError::FrontendLength { tag, said, limit });
     }
-    Ok(cut(tag, buffer, body, size(said), || match tag {
-        FrontendTag::Query => Want::UpToOrPrefix(size(limits.max_statement), 0),
-        FrontendTag::Parse => Want::UpToOrPrefix(size(limits.max_statement), PARSE_PREFIX),
-        FrontendTag::Bind => Want::UpTo(BIND_PREFIX),
-        FrontendTag::FunctionCall => Want::UpTo(FUNCTION_CALL_PREFIX),
-        FrontendTag::CopyData => Want::UpTo(0),
-        FrontendTag::Close
-        | FrontendTag::CopyDone
-        | FrontendTag::CopyFail
-        | FrontendTag::Describe
-        | FrontendTag::Execute
-        | FrontendTag::Flush
-        | FrontendTag::Password
-        | FrontendTag::Sync
-        | FrontendTag::Terminate
-        | FrontendTag::Unknown(_) => Want::Whole,
-    }))
+    Ok(cut(tag, buffer, body, size(said), || want))
 }
 
 /// Whether rows are waited for.
