@@ -31,7 +31,7 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// Connections on their way to one worker.
 pub const HANDOVER_LIMIT: usize = 1024;
 /// So many connections are served by one thread before the next one gets any: a thread that has little to do sleeps and
-/// is woken between two messages, and each time costs as much as the message itself. So few can hardly keep it busy.
+/// is woken between two messages, and each time costs CPU. docs/PERFORMANCE.md tells how much.
 const FEW: usize = 8;
 /// Connections beyond `max_connections` that are heard, as one of them may have come for the console.
 const RESERVED_PLACES: usize = 16;
