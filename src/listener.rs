@@ -254,10 +254,42 @@ pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read as _, Seek as _};
+    use tokio::{runtime::LocalRuntime, task::spawn_local};
+
+    fn desk() -> Desk {
+        Desk { sender: mpsc::channel(1).0, load: Arc::default() }
+    }
+
+    #[test]
+    fn a_session_that_fails_is_told_in_the_log_and_gives_its_place_back() {
+        let desks =
+            Desks { workers: vec![desk()], all: Arc::default(), limit: 1, reserved: 0, keepalive: None };
+        let mut log = tempfile::tempfile().unwrap();
+        let to_log = Arc::new(log.try_clone().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(to_log).finish();
+        let ends = |fails: bool| {
+            let (_, place, is_reserved) = desks.place().expect("there is a place");
+            assert!(!is_reserved);
+            LocalRuntime::new().unwrap().block_on(async {
+                let session = spawn_local(async move {
+                    let _place = place;
+                    assert!(!fails, "as a session would");
+                });
+                session.await
+            })
+        };
+        let (well, failed) = tracing::subscriber::with_default(subscriber, || (ends(false), ends(true)));
+        assert!(well.is_ok() && failed.unwrap_err().is_panic());
+        assert!(desks.place().is_some(), "its place is free again");
+        let mut told = String::new();
+        log.rewind().unwrap();
+        log.read_to_string(&mut told).unwrap();
+        assert_eq!(told.matches("a session failed: this is a fault of Frostgate's").count(), 1, "{told}");
+    }
 
     #[test]
     fn a_few_connections_share_a_thread_and_many_are_spread_evenly() {
-        let desk = || Desk { sender: mpsc::channel(1).0, load: Arc::default() };
         let workers = vec![desk(), desk(), desk()];
         let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0, keepalive: None };
         let loads = || desks.workers.iter().map(|desk| desk.load.load(Ordering::Relaxed)).collect::<Vec<_>>();
