@@ -101,34 +101,25 @@ impl Judged {
     }
 }
 
-/// Skips what is left of a statement, to the semicolon outside parentheses.
+/// Skips what is left of a statement, to the semicolon outside parentheses. No keyword matters there.
 pub(super) fn skip(walk: &mut Walk<'_>) {
-    skip_to_end(walk, false);
+    let mut depth = 0_usize;
+    while !ends(walk, depth) {
+        nest(walk, &mut depth);
+        walk.pass();
+    }
+    close_all(walk, depth);
 }
 
 /// Skips what is left of CREATE FUNCTION or CREATE PROCEDURE: semicolons inside BEGIN ATOMIC … END do not end it
 /// (`routine_body_stmt_list` in gram.y: every statement in it ends in a semicolon, and END follows one).
 pub(super) fn skip_routine(walk: &mut Walk<'_>) {
-    skip_to_end(walk, true);
-}
-
-fn skip_to_end(walk: &mut Walk<'_>, routine: bool) {
     let mut depth = 0_usize;
     let mut bodies = 0_usize;
     let mut last = Token::NONE;
-    loop {
+    while !ends(walk, depth.saturating_add(bodies)) {
         let token = walk.peek();
-        if token.kind() == Kind::End || (token.kind() == Kind::Semicolon && depth == 0 && bodies == 0) {
-            break;
-        }
-        if token.kind() == Kind::Open {
-            depth = depth.wrapping_add(1);
-        } else if token.kind() == Kind::Close {
-            match depth.checked_sub(1) {
-                Some(outer) => depth = outer,
-                None => walk.fail("a parenthesis closes that was not opened"),
-            }
-        } else if routine && depth == 0 {
+        if !nest(walk, &mut depth) && depth == 0 {
             if token.is(Word::ATOMIC) && last.is(Word::BEGIN) {
                 bodies = bodies.wrapping_add(1);
             } else if token.is(Word::END) && (last.kind() == Kind::Semicolon || last.is(Word::ATOMIC)) {
@@ -137,6 +128,32 @@ fn skip_to_end(walk: &mut Walk<'_>, routine: bool) {
         }
         last = walk.advance();
     }
+    close_all(walk, depth);
+}
+
+/// Whether the statement is over, within so many parentheses.
+#[inline]
+fn ends(walk: &Walk<'_>, depth: usize) -> bool {
+    let kind = walk.peek().kind();
+    kind == Kind::End || (kind == Kind::Semicolon && depth == 0)
+}
+
+/// Counts a parenthesis that stands here; tells whether one does.
+#[inline]
+fn nest(walk: &mut Walk<'_>, depth: &mut usize) -> bool {
+    let kind = walk.peek().kind();
+    if kind == Kind::Open {
+        *depth = depth.wrapping_add(1);
+    } else if kind == Kind::Close {
+        match depth.checked_sub(1) {
+            Some(outer) => *depth = outer,
+            None => walk.fail("a parenthesis closes that was not opened"),
+        }
+    }
+    matches!(kind, Kind::Open | Kind::Close)
+}
+
+fn close_all(walk: &mut Walk<'_>, depth: usize) {
     if depth > 0 {
         walk.fail("a parenthesis does not close");
     }

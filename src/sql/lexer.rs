@@ -5,6 +5,7 @@
 //! ends the tokens and leaves a fault: the server splits the whole text before it runs any of it, so a text with a
 //! fault does nothing. What tokens *mean* is not known here.
 use super::{
+    byte_class::{Class, past_digits, past_identifier},
     strings::{
         Continued, Short, constant, continued, past_block_comment, past_dollar, past_line_comment,
         past_quoted, past_string,
@@ -20,57 +21,6 @@ pub(super) enum Backslash {
     Ordinary,
     /// Off: a backslash escapes what follows it.
     Escapes,
-}
-
-/// What a byte may be: a set of bits, so that one look tells whether an identifier goes on.
-#[derive(Clone, Copy)]
-struct Class(u8);
-
-impl Class {
-    /// Begins an identifier: a letter, an underscore, or any byte beyond ASCII (a no-break space too).
-    const LETTER: u8 = 1;
-    const DIGIT: u8 = 1 << 1;
-    const DOLLAR: u8 = 1 << 2;
-    const BLANK: u8 = 1 << 3;
-    /// May be part of an operator (`op_chars`).
-    const MARK: u8 = 1 << 4;
-    const IN_IDENTIFIER: u8 = Self::LETTER | Self::DIGIT | Self::DOLLAR;
-
-    #[inline]
-    fn of(byte: u8) -> Self {
-        CLASSES.get(usize::from(byte)).copied().unwrap_or(Self(0))
-    }
-
-    #[inline]
-    const fn is(self, any: u8) -> bool {
-        self.0 & any != 0
-    }
-}
-
-static CLASSES: [Class; 256] = classes();
-
-#[expect(
-    clippy::indexing_slicing,
-    clippy::arithmetic_side_effects,
-    reason = "at compile time a fault fails the build"
-)]
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "the byte stays below 256")]
-const fn classes() -> [Class; 256] {
-    let mut classes = [Class(0); 256];
-    let mut byte = 0;
-    while byte < 256 {
-        classes[byte] = Class(match byte as u8 {
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::LETTER,
-            b'0'..=b'9' => Class::DIGIT,
-            b'$' => Class::DOLLAR,
-            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::BLANK,
-            b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/'
-            | b'%' | b'<' | b'>' | b'=' => Class::MARK,
-            _ => 0,
-        });
-        byte += 1;
-    }
-    classes
 }
 
 /// The tokens of a text, one after another. A copy of it looks ahead.
@@ -92,6 +42,23 @@ impl<'a> Lexer<'a> {
 
     /// The next token.
     pub(super) fn next(&mut self) -> Token {
+        self.next_by(Word::of)
+    }
+
+    /// The next parenthesis or semicolon, or the end, for a rule to which nothing else matters. `behind` comes to be
+    /// where the token in front of it ends.
+    pub(super) fn next_bracket(&mut self, behind: &mut usize) -> Token {
+        loop {
+            let token = self.next_by(|_| Word::NONE);
+            if matches!(token.kind(), Kind::Open | Kind::Close | Kind::Semicolon | Kind::End) {
+                return token;
+            }
+            *behind = token.end();
+        }
+    }
+
+    #[inline]
+    fn next_by(&mut self, keyword: impl Fn(&[u8]) -> Word) -> Token {
         let mut from = self.rest;
         loop {
             let [first, tail @ ..] = from else {
@@ -102,12 +69,20 @@ impl<'a> Lexer<'a> {
             if class.is(Class::BLANK) {
                 from = tail;
             } else if class.is(Class::LETTER) {
-                return self.word(from);
+                return self.word(from, keyword);
             } else if class.is(Class::MARK) {
                 match self.past_comment(from) {
                     Some(rest) => from = rest,
                     None => return self.operator(from),
                 }
+            } else if class.is(Class::SINGLE) {
+                let kind = match first {
+                    b'(' => Kind::Open,
+                    b')' => Kind::Close,
+                    b',' => Kind::Comma,
+                    _ => Kind::Semicolon,
+                };
+                return self.token(kind, from, tail);
             } else if class.is(Class::DIGIT) {
                 return self.number(from);
             } else {
@@ -169,7 +144,7 @@ impl<'a> Lexer<'a> {
 
     /// An identifier or keyword, or what its first letter introduces.
     #[inline]
-    fn word(&mut self, from: &'a [u8]) -> Token {
+    fn word(&mut self, from: &'a [u8], keyword: impl Fn(&[u8]) -> Word) -> Token {
         if let [_, b'\'' | b'&', ..] = from
             && let Some(token) = self.introduced(from)
         {
@@ -177,7 +152,7 @@ impl<'a> Lexer<'a> {
         }
         let rest = past_identifier(from);
         self.rest = rest;
-        Token::new(Kind::Word, Word::of(before(from, rest)), self.position(from), self.position(rest))
+        Token::new(Kind::Word, keyword(before(from, rest)), self.position(from), self.position(rest))
     }
 
     /// A string or a name with a letter in front of its quote. N'…' is none: it is a word and a string.
@@ -195,12 +170,8 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    #[inline]
     fn other(&mut self, from: &'a [u8]) -> Token {
         match from {
-            [b'(', rest @ ..] => self.token(Kind::Open, from, rest),
-            [b')', rest @ ..] => self.token(Kind::Close, from, rest),
-            [b',', rest @ ..] => self.token(Kind::Comma, from, rest),
             [b'.', b'0'..=b'9', ..] => self.number(from),
             [b'.', rest @ ..] => self.token(Kind::Dot, from, rest),
             [b'"', inside @ ..] => self.quoted(Kind::Quoted, from, inside),
@@ -208,7 +179,6 @@ impl<'a> Lexer<'a> {
                 Backslash::Ordinary => self.string(Kind::Plain, from, inside),
                 Backslash::Escapes => self.string(Kind::Escape, from, inside),
             },
-            [b';', rest @ ..] => self.token(Kind::Semicolon, from, rest),
             [b'[', rest @ ..] => self.token(Kind::OpenBracket, from, rest),
             [b']', rest @ ..] => self.token(Kind::CloseBracket, from, rest),
             [b':', b':', rest @ ..] => self.token(Kind::Cast, from, rest),
@@ -323,65 +293,8 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// What stands behind the letters, digits, underscores, dollars and bytes beyond ASCII that stand here. Eight bytes are
-/// looked at as one word, as long as there are so many: a bit of each byte tells whether it belongs.
-#[inline]
-fn past_identifier(from: &[u8]) -> &[u8] {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = EACH << 7;
-    // Added to a byte below 128 it sets the high bit of those from that character on.
-    let from_on = |byte: u8| EACH.wrapping_mul(128_u64.saturating_sub(byte.into()));
-    let mut rest = from;
-    while let Some((word, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*word);
-        let low = word & !HIGH;
-        let folded = low | EACH.wrapping_mul(0x20);
-        let within = |bytes: u64, first: u8, last: u8| {
-            bytes.wrapping_add(from_on(first)) & !bytes.wrapping_add(from_on(last.wrapping_add(1)))
-        };
-        let is = |byte: u8| HIGH.wrapping_sub(low ^ EACH.wrapping_mul(byte.into()));
-        let part = within(folded, b'a', b'z') | within(low, b'0', b'9') | is(b'_') | is(b'$') | word;
-        let others = !part & HIGH;
-        if others != 0 {
-            let kept = usize::try_from(others.trailing_zeros() / 8).unwrap_or(0);
-            return rest.get(kept..).unwrap_or_default();
-        }
-        rest = tail;
-    }
-    while let [byte, tail @ ..] = rest
-        && Class::of(*byte).is(Class::IN_IDENTIFIER)
-    {
-        rest = tail;
-    }
-    rest
-}
-
 /// What of `from` lies before `rest`, which ends it.
 #[inline]
 fn before<'a>(from: &'a [u8], rest: &[u8]) -> &'a [u8] {
     from.get(..from.len().wrapping_sub(rest.len())).unwrap_or(from)
-}
-
-#[inline]
-fn past_digits(digits: &[u8]) -> &[u8] {
-    let mut rest = digits;
-    while let [b'0'..=b'9', tail @ ..] = rest {
-        rest = tail;
-    }
-    rest
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_byte_at_every_place_of_an_identifier_ends_it_or_does_not() {
-        for (byte, before, behind) in (0..=255).flat_map(|byte| (0..20).map(move |n| (byte, n % 10, n / 2))) {
-            let text = [&b"a_Z$9\xc3\xa9zA0"[..before], &[byte], &b"bC7_\xff$xY5q"[..behind]].concat();
-            let length =
-                text.iter().position(|byte| !Class::of(*byte).is(Class::IN_IDENTIFIER)).unwrap_or(text.len());
-            assert_eq!(past_identifier(&text), &text[length..], "{text:?}");
-        }
-    }
 }

@@ -1,4 +1,5 @@
 //! Text to class: what a statement would do, judged on its raw bytes. Pure. The only folder that names sqlparser.
+mod byte_class;
 mod cache;
 mod calls;
 mod class;

@@ -51,6 +51,12 @@ impl<'a> Walk<'a> {
         token
     }
 
+    /// Takes the next token, and all behind it up to a parenthesis, a semicolon or the end.
+    pub(super) fn pass(&mut self) {
+        self.behind = self.ahead.end();
+        self.ahead = self.lexer.next_bracket(&mut self.behind);
+    }
+
     /// Takes the next token if it is this unquoted keyword.
     pub(super) fn take(&mut self, word: Word) -> bool {
         let found = self.ahead.is(word);
