@@ -77,6 +77,8 @@ impl Relay {
         tools: &mut Tools,
     ) -> Result<(usize, io::Result<()>), NetError> {
         let (mut start, mut at) = (0_usize, 0_usize);
+        let Tools { classifier, output } = tools;
+        let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
         while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
             if self.from_server.passing > 0 {
                 let passed = self.from_server.pass(rest.len());
@@ -98,13 +100,11 @@ impl Relay {
                 Cut::Whole { bytes, .. } => (bytes.len(), true),
                 Cut::Head { length, .. } => (*length, false),
             };
-            let Tools { classifier, output } = tools;
-            let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_backend(&cut, &mut turn);
             let passes = if fate == Fate::Forward { Passing::On } else { Passing::Nowhere };
             if !is_whole {
                 (self.from_server.passing, self.from_server.passes) = (length, passes);
-                self.behind.append(&mut output.to_client);
+                self.behind.append(&mut turn.out.to_client);
                 if passes == Passing::Nowhere {
                     self.to_client.push(data.get(start..at).unwrap_or_default());
                     start = at;
@@ -112,11 +112,11 @@ impl Relay {
                 continue;
             }
             let end = at.saturating_add(length);
-            if passes == Passing::Nowhere || !output.to_client.is_empty() {
+            if passes == Passing::Nowhere || !turn.out.to_client.is_empty() {
                 let until = if passes == Passing::On { end } else { at };
                 self.to_client.push(data.get(start..until).unwrap_or_default());
-                self.to_client.push(&output.to_client);
-                output.to_client.clear();
+                self.to_client.push(&turn.out.to_client);
+                turn.out.to_client.clear();
                 start = end;
             }
             at = end;
@@ -212,8 +212,10 @@ impl Relay {
             let Tools { classifier, output } = tools;
             let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_frontend(&cut, &mut turn)?;
-            self.to_client.push(&output.to_client);
-            output.to_client.clear();
+            if !output.to_client.is_empty() {
+                self.to_client.push(&output.to_client);
+                output.to_client.clear();
+            }
             if fate != Fate::Forward || !output.to_server.is_empty() {
                 self.to_server.push(data.get(*start..*at).unwrap_or_default());
                 self.to_server.push(&output.to_server);

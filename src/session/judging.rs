@@ -71,12 +71,19 @@ impl Session {
     }
 
     /// EXECUTE does what was prepared under its name, be it in the same message.
+    #[inline]
     pub(super) fn with_what_it_executes(&self, prepared: &Prepared) -> Classification {
         let is_strict = self.settings.is_strict && self.gate.is_shut();
-        let mut classification = prepared.classification;
-        let Some(operations) = prepared.operations.as_deref() else {
-            return if is_strict { classification.strictly() } else { classification };
+        let whole = match prepared.operations.as_deref() {
+            Some(operations) => self.with_operations(prepared.classification, operations),
+            None => prepared.classification,
         };
+        if is_strict { whole.strictly() } else { whole }
+    }
+
+    #[inline(never)]
+    fn with_operations(&self, alone: Classification, operations: &[Operation]) -> Classification {
+        let mut classification = alone;
         let mut here: Vec<(&[u8], Classification)> = Vec::new();
         for operation in operations {
             match operation {
@@ -112,7 +119,7 @@ impl Session {
                 | Operation::CloseAll => {}
             }
         }
-        if is_strict { classification.strictly() } else { classification }
+        classification
     }
 
     /// What stands under a name, the definitions of the same message included.
@@ -168,10 +175,21 @@ impl Session {
         self.changes.push_back(change);
     }
 
-    /// What a frozen gate does with it here and now. Where the open batch must be made read-only first, that
-    /// has been written when this returns.
+    /// What the gate does with it here and now. An open one does nothing: the first row of [`decide`], for which it need
+    /// not be told where the message would run. Where the open batch must be made read-only first, that has been written
+    /// when this returns.
+    #[inline]
     pub(super) fn judge(&mut self, what: &Classification, step: Step, turn: &mut Turn<'_>) -> Judgement {
         self.last_command = what.command.as_str();
+        if self.gate.is_shut() {
+            self.judge_while_shut(what, step, turn)
+        } else {
+            Judgement::Yes(Passage::Free)
+        }
+    }
+
+    #[inline(never)]
+    fn judge_while_shut(&mut self, what: &Classification, step: Step, turn: &mut Turn<'_>) -> Judgement {
         match decide(what, &self.position()) {
             Decision::Forward(passage) => Judgement::Yes(passage),
             Decision::Refuse => Judgement::No,

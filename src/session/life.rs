@@ -177,15 +177,23 @@ impl Session {
     ///
     /// # Errors
     /// None of its own: see [`Session::advance`].
+    #[inline]
     pub fn on_gate(&mut self, turn: &mut Turn<'_>) -> Result<(), SessionError> {
         if self.meet(turn.gate) { self.advance(turn.out) } else { Ok(()) }
     }
 
     /// Takes note of the gate; tells whether it is another one.
+    #[inline]
     pub(super) fn meet(&mut self, gate: Gate) -> bool {
-        if gate == self.gate {
-            return false;
+        let has_moved = gate != self.gate;
+        if has_moved {
+            self.meet_another(gate);
         }
+        has_moved
+    }
+
+    #[inline(never)]
+    fn meet_another(&mut self, gate: Gate) {
         // Within an epoch it shuts for a session that was spared until now.
         let newly_shut = gate.is_shut() && (gate.epoch() != self.gate.epoch() || !self.gate.is_shut());
         self.gate = gate;
@@ -193,7 +201,6 @@ impl Session {
             self.fence.on_shut(self.is_settled() && self.transaction.status == TransactionStatus::Idle);
             self.look_ahead();
         }
-        true
     }
 
     /// Says what is due of the fence, if the server is free to hear it. Call it when messages of either side

@@ -98,7 +98,9 @@ impl Owed {
 
 #[derive(Debug, Default)]
 pub(super) struct Pipeline {
-    queue: VecDeque<Owed>,
+    /// The oldest, apart from the others: each message of the server is held against it. None: nothing is owed.
+    head: Option<Owed>,
+    behind: VecDeque<Owed>,
     /// Entries that ReadyForQuery ends.
     readies: u32,
     writes: u32,
@@ -109,11 +111,11 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty()
+        self.head.is_none()
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.queue.len() >= OWED_LIMIT
+        self.behind.len().saturating_add(1) >= OWED_LIMIT
     }
 
     /// How many ReadyForQuery are owed.
@@ -122,11 +124,11 @@ impl Pipeline {
     }
 
     pub(super) fn head(&self) -> Option<&Owed> {
-        self.queue.front()
+        self.head.as_ref()
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Owed> {
-        self.queue.iter()
+        self.head.iter().chain(&self.behind)
     }
 
     /// The worst that anything in flight may do.
@@ -145,7 +147,11 @@ impl Pipeline {
 
     pub(super) fn push(&mut self, owed: Owed) {
         self.count(&owed, u32::saturating_add);
-        self.queue.push_back(owed);
+        if self.head.is_none() {
+            self.head = Some(owed);
+        } else {
+            self.behind.push_back(owed);
+        }
     }
 
     /// The head, if this reply is the last one that it gets.
@@ -171,7 +177,7 @@ impl Pipeline {
 
     /// The head was poison and has been answered: from here on it is like any other.
     pub(super) fn disarm_head(&mut self) {
-        if let Some(head) = self.queue.front_mut() {
+        if let Some(head) = &mut self.head {
             head.origin = Origin::Client;
         }
     }
@@ -204,15 +210,12 @@ impl Pipeline {
     /// The server copies in for the head: it ignores the Syncs that are on their way up to CopyDone or
     /// CopyFail (`CopyGetData`, `copyfromparse.c`). Tells whether that end is still to be sent.
     pub(super) fn copies_in(&mut self) -> CopyIn {
-        let Some(head) = self.queue.pop_front() else { return CopyIn::EndToCome };
-        let mut end = CopyIn::EndToCome;
-        while let Some(next) = self.head().copied() {
+        while let Some(next) = self.behind.front().copied() {
             match next.step {
-                Step::Sync => drop(self.pop()),
+                Step::Sync => drop(self.pop_behind()),
                 Step::CopyEnd => {
-                    self.pop();
-                    end = CopyIn::EndInFlight;
-                    break;
+                    self.pop_behind();
+                    return CopyIn::EndInFlight;
                 }
                 // The server calls any other message here a breach of the protocol.
                 Step::Query
@@ -225,12 +228,18 @@ impl Pipeline {
                 | Step::Refusal => break,
             }
         }
-        self.queue.push_front(head);
-        end
+        CopyIn::EndToCome
     }
 
     fn pop(&mut self) -> Option<Owed> {
-        let owed = self.queue.pop_front()?;
+        let owed = std::mem::replace(&mut self.head, self.behind.pop_front())?;
+        self.count(&owed, u32::saturating_sub);
+        Some(owed)
+    }
+
+    /// Takes off the oldest behind the head.
+    fn pop_behind(&mut self) -> Option<Owed> {
+        let owed = self.behind.pop_front()?;
         self.count(&owed, u32::saturating_sub);
         Some(owed)
     }

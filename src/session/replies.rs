@@ -89,7 +89,15 @@ impl Session {
     }
 
     /// A refusal waits until all that stands before it in its batch has been answered.
+    #[inline]
     fn tell_due_refusal(&mut self, turn: &mut Turn<'_>) {
+        if !self.refusals.is_empty() {
+            self.tell_refusal_if_due(turn);
+        }
+    }
+
+    #[inline(never)]
+    fn tell_refusal_if_due(&mut self, turn: &mut Turn<'_>) {
         if self.pipeline.take_due_refusal().is_some()
             && let Some(refusal) = self.refusals.pop_front()
         {
@@ -156,6 +164,7 @@ impl Session {
     }
 
     /// The server has done, or failed, what we said ourselves.
+    #[inline(never)]
     fn on_injection_answered(&mut self, what: Injection, status: TransactionStatus, turn: &mut Turn<'_>) {
         self.transaction.status = status;
         if status == TransactionStatus::Idle {
@@ -214,6 +223,7 @@ impl Session {
     }
 
     /// The row that answers a question of ours.
+    #[inline(never)]
     fn on_answer(&mut self, what: Injection, value: Option<&[u8]>, turn: &mut Turn<'_>) {
         match what {
             Injection::AskWritten => self.transaction.learn(value.is_some()),
@@ -231,11 +241,13 @@ impl Session {
         }
     }
 
+    #[inline(never)]
     fn on_copy_in(&mut self) -> Fate {
         self.copies_in = self.pipeline.copies_in() == CopyIn::EndToCome;
         Fate::Forward
     }
 
+    #[inline(never)]
     fn on_error(&mut self, error: ErrorFields<'_>, is_whole: bool, turn: &mut Turn<'_>) -> Fate {
         let Some(head) = self.pipeline.head_to_fail() else { return Fate::Forward };
         let fate = match head.origin {
@@ -314,6 +326,7 @@ impl Session {
         Fate::Drop
     }
 
+    #[inline(never)]
     fn on_parameter_status(&mut self, body: &[u8], turn: &mut Turn<'_>) -> Fate {
         match read_parameter_status(body) {
             Some((b"default_transaction_read_only", value)) => self.on_mode_reported(value == b"on", turn),

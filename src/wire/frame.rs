@@ -71,6 +71,7 @@ enum Want {
 ///
 /// # Errors
 /// An unknown type byte, or a length that the server itself would call fatal.
+#[inline]
 pub fn cut_frontend(buffer: &[u8], limits: FrontendLimits) -> Result<Cut<'_, FrontendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let tag = FrontendTag::from_byte(byte);
@@ -112,6 +113,7 @@ pub enum Rows {
 ///
 /// # Errors
 /// A length word below 4.
+#[inline]
 pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
@@ -119,7 +121,13 @@ pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, Wir
         return Err(WireError::BackendLength { tag: byte, said });
     }
     let tag = BackendTag::from_byte(byte);
-    let want = || match tag {
+    Ok(cut(tag, buffer, body, size(said), || backend_want(tag, rows)))
+}
+
+/// Apart, as hardly any message asks for it.
+#[inline(never)]
+fn backend_want(tag: BackendTag, rows: Rows) -> Want {
+    match tag {
         BackendTag::DataRow if rows == Rows::Held => Want::UpToOrPrefix(BACKEND_HELD, 0),
         BackendTag::DataRow
         | BackendTag::CopyData
@@ -146,8 +154,7 @@ pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, Wir
         | BackendTag::ParseComplete
         | BackendTag::PortalSuspended
         | BackendTag::ReadyForQuery => Want::UpToOrPrefix(BACKEND_HELD, 0),
-    };
-    Ok(cut(tag, buffer, body, size(said), want))
+    }
 }
 
 /// `said` counts the length word and the body, as the protocol does. Nearly every message is whole: `want` is asked
