@@ -283,3 +283,63 @@ pub(super) enum CopyIn {
     EndInFlight,
     EndToCome,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn owed(step: Step) -> Owed {
+        Owed::client(step, Effects::default())
+    }
+
+    #[test]
+    fn so_many_replies_may_be_owed_and_no_more_until_one_has_come() {
+        let mut pipeline = Pipeline::default();
+        for count in 0..OWED_LIMIT {
+            assert!(!pipeline.is_full(), "at {count}");
+            pipeline.push(owed(Step::Sync));
+        }
+        assert!(pipeline.is_full());
+        assert_eq!(usize::try_from(pipeline.readies()), Ok(OWED_LIMIT));
+        assert_eq!(pipeline.pop_to_ready(), Some((owed(Step::Sync), true)));
+        assert!(!pipeline.is_full());
+        while pipeline.pop_to_ready().is_some() {}
+        assert!(pipeline.is_empty() && pipeline.readies() == 0 && pipeline.iter().next().is_none());
+    }
+
+    #[test]
+    fn replies_are_owed_in_the_order_of_their_messages() {
+        let mut pipeline = Pipeline::default();
+        let steps = [Step::Parse, Step::Bind, Step::Describe, Step::Execute, Step::CopyEnd, Step::Sync];
+        for step in steps {
+            pipeline.push(owed(step));
+        }
+        assert!(pipeline.iter().map(|owed| owed.step).eq(steps));
+        assert_eq!(pipeline.close(BackendTag::BindComplete), None, "Parse comes first");
+        for (tag, step) in [
+            (BackendTag::ParseComplete, Step::Parse),
+            (BackendTag::BindComplete, Step::Bind),
+            (BackendTag::NoData, Step::Describe),
+            (BackendTag::CommandComplete, Step::Execute),
+        ] {
+            assert_eq!(pipeline.close(tag).map(|closed| closed.step), Some(step));
+        }
+        assert_eq!(pipeline.head().map(|head| head.step), Some(Step::Sync), "nothing answers a CopyDone");
+    }
+
+    #[test]
+    fn a_copy_swallows_the_syncs_in_front_of_its_end_and_nothing_behind_it() {
+        let mut pipeline = Pipeline::default();
+        assert_eq!(pipeline.copies_in(), CopyIn::EndToCome);
+        for step in [Step::Execute, Step::Sync, Step::Sync] {
+            pipeline.push(owed(step));
+        }
+        assert_eq!(pipeline.copies_in(), CopyIn::EndToCome);
+        assert_eq!((pipeline.iter().count(), pipeline.readies()), (1, 0));
+        for step in [Step::Sync, Step::CopyEnd, Step::Sync] {
+            pipeline.push(owed(step));
+        }
+        assert_eq!(pipeline.copies_in(), CopyIn::EndInFlight);
+        assert!(pipeline.iter().map(|owed| owed.step).eq([Step::Execute, Step::Sync]));
+    }
+}

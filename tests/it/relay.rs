@@ -195,6 +195,23 @@ fn a_session_that_never_pauses_leaves_the_others_of_its_thread_their_turn() {
 }
 
 #[test]
+fn a_client_that_asks_for_more_replies_than_may_be_owed_gets_them_all() {
+    let (_, proxy, database) = open();
+    let mut client = proxy.connect(&database);
+    let mut sender = client.stream.try_clone().unwrap();
+    let sent = std::thread::spawn(move || {
+        sender.write_all(&message(b'Q', b"SELECT pg_sleep(0.2)\0")).unwrap();
+        sender.write_all(&message(b'S', b"").repeat(200_000)).unwrap();
+    });
+    assert_eq!(short(&client.until('Z')), "TDC I");
+    for _ in 0..200_000 {
+        assert_eq!(client.next().unwrap().tag, 'Z');
+    }
+    sent.join().unwrap();
+    assert_eq!(client.ask("SELECT 1"), "TDC I");
+}
+
+#[test]
 fn a_client_that_sends_without_reading_is_not_read_without_end() {
     let (_, proxy, database) = open();
     proxy.freeze();
