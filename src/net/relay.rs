@@ -32,9 +32,11 @@ use tokio::{
     time::timeout,
 };
 
-/// How often each side of a session is read before others on its thread have their turn. A read is of 64 KiB at
-/// most.
-const ROUNDS_AT_ONCE: u32 = 16;
+/// What a session does before others on its thread have their turn, in messages of the client that are judged; what it
+/// has read by then it still deals with.
+const WORK_AT_ONCE: u32 = 1024;
+/// Reading both sides once, 64 KiB at most from each, is as much work as so many messages.
+const WORK_OF_A_ROUND: u32 = 64;
 /// For sending a client the reason of its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -100,6 +102,8 @@ pub struct Relay {
     pub(super) asks_on: bool,
     /// Questions that the server has not answered, one after another.
     pub(super) unanswered: u8,
+    /// What may still be done before others have their turn, as [`WORK_AT_ONCE`].
+    pub(super) work_left: u32,
 }
 
 /// What one direction came to in one go.
@@ -153,6 +157,7 @@ impl Relay {
             ends: false,
             asks_on: false,
             unanswered: 0,
+            work_left: 0,
             worker,
             at,
         };
@@ -216,7 +221,9 @@ impl Relay {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Gone, NetError>> {
-        for _ in 0..ROUNDS_AT_ONCE {
+        self.work_left = WORK_AT_ONCE;
+        while self.work_left > 0 {
+            self.work_left = self.work_left.saturating_sub(WORK_OF_A_ROUND);
             self.meet(cx, &mut lent.tools)?;
             if self.ends {
                 return Poll::Ready(Ok(Gone::Client));

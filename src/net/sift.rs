@@ -209,6 +209,7 @@ impl Relay {
                 Cut::Head { length, .. } => (*length, false),
             };
             self.look_at_gate();
+            self.work_left = self.work_left.saturating_sub(1);
             let Tools { classifier, output } = tools;
             let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_frontend(&cut, &mut turn)?;

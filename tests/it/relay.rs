@@ -3,7 +3,12 @@
 use crate::support::{Postgres, Proxy, binary, eventually, message, short, upstream};
 use std::{
     io::{Read as _, Write as _},
+    net::Shutdown,
     process::{Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -195,6 +200,36 @@ fn a_session_that_never_pauses_leaves_the_others_of_its_thread_their_turn() {
 }
 
 #[test]
+fn refusals_without_end_leave_the_others_of_their_thread_their_turn() {
+    let server = Postgres::shared();
+    let (proxy, database) = (Proxy::with(&upstream(server), &["--threads", "1"]), server.database());
+    let busy = proxy.connect(&database).stream;
+    let mut others = [proxy.connect(&database), proxy.connect(&database)];
+    proxy.freeze();
+    let (mut sender, mut reader) = (busy.try_clone().unwrap(), busy.try_clone().unwrap());
+    let refused = message(b'Q', b"INSERT INTO t VALUES (1)\0").repeat(10_000);
+    let sending = std::thread::spawn(move || while sender.write_all(&refused).is_ok() {});
+    let seen = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&seen);
+    let reading = std::thread::spawn(move || {
+        let mut chunk = vec![0; 1 << 20];
+        while let Ok(read @ 1..) = reader.read(&mut chunk) {
+            count.fetch_add(read, Ordering::Relaxed);
+        }
+    });
+    eventually("it is refused", || (seen.load(Ordering::Relaxed) > 1_000_000).then_some(()));
+    for _ in 0..200 {
+        for other in &mut others {
+            assert_eq!(other.ask("SELECT 1"), "TDC I");
+        }
+    }
+    assert!(!sending.is_finished() && !reading.is_finished(), "it went on all the while");
+    busy.shutdown(Shutdown::Both).unwrap();
+    sending.join().unwrap();
+    reading.join().unwrap();
+}
+
+#[test]
 fn a_client_that_asks_for_more_replies_than_may_be_owed_gets_them_all() {
     let (_, proxy, database) = open();
     let mut client = proxy.connect(&database);
@@ -251,7 +286,7 @@ fn a_half_closed_client_still_gets_its_answer() {
     client.say(|out| {
         out.query("SELECT 'half', pg_sleep(0.3)");
     });
-    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    client.stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(short(&client.until('Z')), "TDC I");
 }
 
