@@ -298,14 +298,24 @@ impl Slot {
 /// Of two things that a name may stand for, the one that a frozen gate would rather refuse; with the effects
 /// of both.
 pub(super) fn stricter(one: Option<Prepared>, other: Option<&Prepared>) -> Option<Prepared> {
-    let (Some(one), Some(other)) = (&one, other) else { return one.or(other.cloned()) };
-    let classification = stricter_class(one.classification, other.classification);
-    let operations = match (&one.operations, &other.operations) {
+    let (Some(known), Some(other)) = (&one, other) else { return one.or(other.cloned()) };
+    if is_alike(known, other) {
+        return one;
+    }
+    let classification = stricter_class(known.classification, other.classification);
+    let operations = match (&known.operations, &other.operations) {
         (None, None) => None,
         (Some(operations), None) | (None, Some(operations)) => Some(Arc::clone(operations)),
         (Some(a), Some(b)) => Some(a.iter().chain(b.iter()).cloned().collect()),
     };
     Some(Prepared { classification, operations })
+}
+
+/// Whether one of the two is as strict as the other, and does the same: as where a portal is bound anew.
+fn is_alike(one: &Prepared, other: &Prepared) -> bool {
+    let facts =
+        |of: &Prepared| (of.classification.class, of.classification.verdict, of.classification.effects);
+    facts(one) == facts(other) && one.operations.is_none() && other.operations.is_none()
 }
 
 /// One of the two, nobody knows which: the one that a frozen gate would rather refuse, with the effects of both.

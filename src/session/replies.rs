@@ -24,6 +24,8 @@ use crate::{
 
 impl Session {
     /// The server's next message. What the session writes to the client goes behind it.
+    #[expect(clippy::inline_always, reason = "called in one place, for each message of the server")]
+    #[inline(always)]
     pub fn on_backend(&mut self, cut: &Cut<'_, BackendTag>, turn: &mut Turn<'_>) -> Fate {
         self.meet(turn.gate);
         let (tag, body, is_whole) = match *cut {

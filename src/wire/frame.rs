@@ -113,7 +113,11 @@ pub enum Rows {
 ///
 /// # Errors
 /// A length word below 4.
-#[inline]
+#[expect(
+    clippy::inline_always,
+    reason = "a cut is taken apart where it was made: else it goes through memory"
+)]
+#[inline(always)]
 pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
