@@ -175,9 +175,8 @@ impl Session {
         self.changes.push_back(change);
     }
 
-    /// What the gate does with it here and now. An open one does nothing: the first row of [`decide`], for which it need
-    /// not be told where the message would run. Where the open batch must be made read-only first, that has been written
-    /// when this returns.
+    /// What the gate does with it here and now: an open one nothing, and then it need not be told where the message would
+    /// run. Where the open batch must be made read-only first, that has been written when this returns.
     #[inline]
     pub(super) fn judge(&mut self, what: &Classification, step: Step, turn: &mut Turn<'_>) -> Judgement {
         self.last_command = what.command.as_str();

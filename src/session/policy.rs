@@ -86,10 +86,8 @@ pub(super) enum Passage {
     Exempt,
 }
 
+/// Behind a shut gate: an open one lets everything pass, and is not asked ([`Session::judge`]).
 pub(super) fn decide(statement: &Classification, at: &Position) -> Decision {
-    if !at.gate.is_shut() {
-        return Decision::Forward(Passage::Free);
-    }
     if at.role == Role::Exempt {
         return Decision::Forward(Passage::Exempt);
     }
