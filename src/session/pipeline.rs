@@ -210,22 +210,12 @@ impl Pipeline {
     /// The server copies in for the head: it ignores the Syncs that are on their way up to CopyDone or
     /// CopyFail (`CopyGetData`, `copyfromparse.c`). Tells whether that end is still to be sent.
     pub(super) fn copies_in(&mut self) -> CopyIn {
-        while let Some(next) = self.behind.front().copied() {
-            match next.step {
-                Step::Sync => drop(self.pop_behind()),
-                Step::CopyEnd => {
-                    self.pop_behind();
-                    return CopyIn::EndInFlight;
-                }
-                // The server calls any other message here a breach of the protocol.
-                Step::Query
-                | Step::Parse
-                | Step::Bind
-                | Step::Describe
-                | Step::Execute
-                | Step::Close
-                | Step::FunctionCall
-                | Step::Refusal => break,
+        // The server calls any other message here a breach of the protocol.
+        let belongs = |next: &mut Owed| matches!(next.step, Step::Sync | Step::CopyEnd);
+        while let Some(next) = self.behind.pop_front_if(belongs) {
+            self.count(&next, u32::saturating_sub);
+            if next.step == Step::CopyEnd {
+                return CopyIn::EndInFlight;
             }
         }
         CopyIn::EndToCome
@@ -233,13 +223,6 @@ impl Pipeline {
 
     fn pop(&mut self) -> Option<Owed> {
         let owed = std::mem::replace(&mut self.head, self.behind.pop_front())?;
-        self.count(&owed, u32::saturating_sub);
-        Some(owed)
-    }
-
-    /// Takes off the oldest behind the head.
-    fn pop_behind(&mut self) -> Option<Owed> {
-        let owed = self.behind.pop_front()?;
         self.count(&owed, u32::saturating_sub);
         Some(owed)
     }
