@@ -76,9 +76,12 @@ impl Session {
 
     /// A question waits only for what is in flight already: what the client says next is judged by its answer.
     fn is_about_to_ask(&self) -> bool {
-        let is_between =
-            || self.batch == Batch::Closed && self.deaf == Deaf::No && !self.copies_in && !self.copies_both;
-        self.question.is_some() && is_between() && self.transaction.status == TransactionStatus::Idle
+        self.question.is_some()
+            && self.batch == Batch::Closed
+            && self.deaf == Deaf::No
+            && !self.copies_in
+            && !self.copies_both
+            && self.transaction.status == TransactionStatus::Idle
     }
 
     /// The server skips everything up to the next Sync, or we do. A write is never staked on our belief that
