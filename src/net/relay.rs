@@ -37,6 +37,9 @@ use tokio::{
 const WORK_AT_ONCE: u32 = 1024;
 /// Reading both sides once, 64 KiB at most from each, is as much work as so many messages.
 const WORK_OF_A_ROUND: u32 = 64;
+/// Bytes that a session lies in while it waits: mimalloc has room for so many, and behind that for 768.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Relay>() <= 640);
 /// For sending a client the reason of its end.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -102,8 +105,6 @@ pub struct Relay {
     pub(super) asks_on: bool,
     /// Questions that the server has not answered, one after another.
     pub(super) unanswered: u8,
-    /// What may still be done before others have their turn, as [`WORK_AT_ONCE`].
-    pub(super) work_left: u32,
 }
 
 /// What one direction came to in one go.
@@ -157,7 +158,6 @@ impl Relay {
             ends: false,
             asks_on: false,
             unanswered: 0,
-            work_left: 0,
             worker,
             at,
         };
@@ -221,9 +221,9 @@ impl Relay {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Gone, NetError>> {
-        self.work_left = WORK_AT_ONCE;
-        while self.work_left > 0 {
-            self.work_left = self.work_left.saturating_sub(WORK_OF_A_ROUND);
+        lent.tools.work_left = WORK_AT_ONCE;
+        while lent.tools.work_left > 0 {
+            lent.tools.work_left = lent.tools.work_left.saturating_sub(WORK_OF_A_ROUND);
             self.meet(cx, &mut lent.tools)?;
             if self.ends {
                 return Poll::Ready(Ok(Gone::Client));
