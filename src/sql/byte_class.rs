@@ -46,7 +46,7 @@ const fn classes() -> [Class; 256] {
             b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::BLANK,
             b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/'
             | b'%' | b'<' | b'>' | b'=' => Class::MARK,
-            b'(' | b')' | b',' | b';' => Class::SINGLE,
+            b'(' | b')' | b'[' | b']' | b',' | b';' => Class::SINGLE,
             _ => 0,
         });
         byte += 1;

@@ -80,6 +80,8 @@ impl<'a> Lexer<'a> {
                     b'(' => Kind::Open,
                     b')' => Kind::Close,
                     b',' => Kind::Comma,
+                    b'[' => Kind::OpenBracket,
+                    b']' => Kind::CloseBracket,
                     _ => Kind::Semicolon,
                 };
                 return self.token(kind, from, tail);
@@ -179,8 +181,6 @@ impl<'a> Lexer<'a> {
                 Backslash::Ordinary => self.string(Kind::Plain, from, inside),
                 Backslash::Escapes => self.string(Kind::Escape, from, inside),
             },
-            [b'[', rest @ ..] => self.token(Kind::OpenBracket, from, rest),
-            [b']', rest @ ..] => self.token(Kind::CloseBracket, from, rest),
             [b':', b':', rest @ ..] => self.token(Kind::Cast, from, rest),
             [b':', rest @ ..] => self.token(Kind::Operator, from, rest),
             [b'$', b'0'..=b'9', rest @ ..] => self.token(Kind::Parameter, from, past_digits(rest)),
