@@ -176,7 +176,7 @@ fn a_slow_reader_slows_its_own_session_and_nobody_else() {
 }
 
 #[test]
-fn a_session_that_never_pauses_leaves_the_others_of_its_thread_their_turn() {
+fn a_long_result_leaves_the_others_of_its_thread_their_turn() {
     let server = Postgres::shared();
     let (proxy, database) = (Proxy::with(&upstream(server), &["--threads", "1"]), server.database());
     let mut busy = proxy.connect(&database);
