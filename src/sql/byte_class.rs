@@ -14,7 +14,9 @@ impl Class {
     pub(super) const MARK: u8 = 1 << 4;
     /// A token of its own, whatever follows.
     pub(super) const SINGLE: u8 = 1 << 5;
-    const IN_IDENTIFIER: u8 = Self::LETTER | Self::DIGIT | Self::DOLLAR;
+    /// Part of a name or a number, a blank or a comma: nothing between two others of them begins a string or a comment.
+    pub(super) const PLAIN: u8 = 1 << 6;
+    pub(super) const IN_IDENTIFIER: u8 = Self::LETTER | Self::DIGIT | Self::DOLLAR;
 
     #[inline]
     pub(super) fn of(byte: u8) -> Self {
@@ -40,13 +42,14 @@ const fn classes() -> [Class; 256] {
     let mut byte = 0;
     while byte < 256 {
         classes[byte] = Class(match byte as u8 {
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::LETTER,
-            b'0'..=b'9' => Class::DIGIT,
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => Class::LETTER | Class::PLAIN,
+            b'0'..=b'9' => Class::DIGIT | Class::PLAIN,
             b'$' => Class::DOLLAR,
-            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::BLANK,
+            b' ' | b'\t' | b'\n' | b'\r' | 0x0b | 0x0c => Class::BLANK | Class::PLAIN,
             b'~' | b'!' | b'@' | b'#' | b'^' | b'&' | b'|' | b'`' | b'?' | b'+' | b'-' | b'*' | b'/'
             | b'%' | b'<' | b'>' | b'=' => Class::MARK,
-            b'(' | b')' | b'[' | b']' | b',' | b';' => Class::SINGLE,
+            b'(' | b')' | b'[' | b']' | b';' => Class::SINGLE,
+            b',' => Class::SINGLE | Class::PLAIN,
             _ => 0,
         });
         byte += 1;

@@ -49,12 +49,34 @@ impl<'a> Lexer<'a> {
     /// where the token in front of it ends.
     pub(super) fn next_bracket(&mut self, behind: &mut usize) -> Token {
         loop {
+            self.pass_plain(behind);
             let token = self.next_by(|_| Word::NONE);
             if matches!(token.kind(), Kind::Open | Kind::Close | Kind::Semicolon | Kind::End) {
                 return token;
             }
             *behind = token.end();
         }
+    }
+
+    /// Goes behind the names, numbers, commas and blanks that stand here, without telling them apart: but for the
+    /// last of them where a token may go on with what follows, as in `e'…'`, `a$b` and `1e-5`.
+    #[inline]
+    fn pass_plain(&mut self, behind: &mut usize) {
+        let from = self.rest;
+        let run = from.iter().position(|byte| !Class::of(*byte).is(Class::PLAIN)).unwrap_or(from.len());
+        let (plain, rest) = from.split_at_checked(run).unwrap_or((from, &[]));
+        let (passed, kept) = match rest {
+            [byte, ..] if !Class::of(*byte).is(Class::SINGLE) => {
+                let is_part = |byte: &u8| Class::of(*byte).is(Class::IN_IDENTIFIER);
+                let passed = plain.iter().rposition(|byte| !is_part(byte)).map_or(0, |at| at.wrapping_add(1));
+                from.split_at_checked(passed).unwrap_or((&[], from))
+            }
+            _ => (plain, rest),
+        };
+        if let Some(last) = passed.iter().rposition(|byte| !Class::of(*byte).is(Class::BLANK)) {
+            *behind = self.position(from).wrapping_add(last).wrapping_add(1);
+        }
+        self.rest = kept;
     }
 
     #[inline]
@@ -298,3 +320,7 @@ impl<'a> Lexer<'a> {
 fn before<'a>(from: &'a [u8], rest: &[u8]) -> &'a [u8] {
     from.get(..from.len().wrapping_sub(rest.len())).unwrap_or(from)
 }
+
+#[cfg(test)]
+#[path = "lexer/tests.rs"]
+mod tests;
