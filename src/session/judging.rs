@@ -4,7 +4,7 @@ use super::{
     inject::{Form, inject},
     injection::Injection,
     life::{Batch, Book, Deaf, Session},
-    names::{Change, Names, Operation, Prepared, both, stricter_class},
+    names::{Change, Operation, Prepared, both, stricter_class},
     pipeline::{Origin, Owed, Step},
     policy::{Cover, Decision, Passage, decide},
     refusal::{Refusal, poison, tell, tell_failed_block},
@@ -23,7 +23,7 @@ pub(super) const CHANGES_LIMIT: usize = 256;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Judged<'a> {
     pub(super) step: Step,
-    pub(super) classification: Classification,
+    pub(super) classification: &'a Classification,
     pub(super) text: &'a [u8],
     pub(super) operations: &'a [Operation],
 }
@@ -60,8 +60,7 @@ impl Session {
                 }
             });
         }
-        let operations = Some(operations).filter(|ops| !ops.is_empty()).map(Into::into);
-        Prepared { classification, operations }
+        Prepared { classification, operations: operations.into() }
     }
 
     /// The server may have another encoding in mind by the time that it reads the text.
@@ -70,22 +69,20 @@ impl Session {
         if changing && !text.is_ascii() { ClientEncoding::Uncertain } else { self.encoding }
     }
 
-    /// EXECUTE does what was prepared under its name, be it in the same message.
+    /// What is to be judged where it is not what was prepared itself: EXECUTE does what was prepared under its name, be
+    /// it in the same message.
     #[inline]
-    pub(super) fn with_what_it_executes(&self, prepared: &Prepared) -> Classification {
+    pub(super) fn executed_by(&self, prepared: &Prepared) -> Option<Classification> {
         let is_strict = self.settings.is_strict && self.gate.is_shut();
-        let whole = match prepared.operations.as_deref() {
-            Some(operations) => self.with_operations(prepared.classification, operations),
-            None => prepared.classification,
-        };
-        if is_strict { whole.strictly() } else { whole }
+        let is_plain = prepared.operations.is_empty() && !is_strict;
+        if is_plain { None } else { Some(self.with_operations(prepared, is_strict)) }
     }
 
     #[inline(never)]
-    fn with_operations(&self, alone: Classification, operations: &[Operation]) -> Classification {
-        let mut classification = alone;
+    fn with_operations(&self, prepared: &Prepared, is_strict: bool) -> Classification {
+        let mut classification = prepared.classification;
         let mut here: Vec<(&[u8], Classification)> = Vec::new();
-        for operation in operations {
+        for operation in &prepared.operations {
             match operation {
                 Operation::Prepare(SqlName::Known(name), classification) => {
                     here.push((name, *classification));
@@ -119,7 +116,7 @@ impl Session {
                 | Operation::CloseAll => {}
             }
         }
-        classification
+        if is_strict { classification.strictly() } else { classification }
     }
 
     /// What stands under a name, the definitions of the same message included.
@@ -146,17 +143,17 @@ impl Session {
 
     fn note_operation(&mut self, operation: &Operation) {
         let batch = self.batch_number;
-        let plain =
-            |classification: &Classification| Prepared { classification: *classification, operations: None };
         let change = match operation {
             Operation::Prepare(SqlName::Known(name), classification) => {
-                (Book::Statements, self.statements.define(name, plain(classification), &[], batch))
+                self.statements.define(name, Prepared::plain(*classification), &[], batch);
+                (Book::Statements, Change::definition(name))
             }
             Operation::Declare(SqlName::Known(name), classification) => {
-                (Book::Portals, self.portals.define(name, plain(classification), &[], batch))
+                self.portals.define(name, Prepared::plain(*classification), &[], batch);
+                (Book::Portals, Change::definition(name))
             }
-            Operation::Deallocate(SqlName::Known(name)) => (Book::Statements, Names::removal(name)),
-            Operation::Close(SqlName::Known(name)) => (Book::Portals, Names::removal(name)),
+            Operation::Deallocate(SqlName::Known(name)) => (Book::Statements, Change::removal(name)),
+            Operation::Close(SqlName::Known(name)) => (Book::Portals, Change::removal(name)),
             Operation::DeallocateAll => (Book::Statements, Change::Clear),
             Operation::CloseAll => (Book::Portals, Change::Clear),
             Operation::DiscardAll => {
@@ -233,11 +230,11 @@ impl Session {
     pub(super) fn refuse(
         &mut self,
         step: Step,
-        what: Classification,
+        what: &Classification,
         text: &[u8],
         turn: &mut Turn<'_>,
     ) -> Fate {
-        let refusal = Refusal::new(what, text);
+        let refusal = Refusal::new(*what, text);
         let ends_itself = matches!(step, Step::Query | Step::FunctionCall);
         let nothing_ran = self.pipeline.readies() == 0 && self.batch != Batch::Ran && !self.copies_in;
         let status = self.transaction.status;

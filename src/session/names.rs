@@ -5,19 +5,23 @@
 
 use super::transaction::without;
 use crate::sql::{Classification, Effects, NamedOperation, SqlName, StatementClass, Verdict};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    rc::Rc,
+};
 
 /// Names of one kind that are kept for a session.
 pub(super) const NAMES_LIMIT: usize = 8_192;
 /// Of the text of a statement that a frozen gate would refuse, so much is kept to tell what it was, in bytes.
 pub(super) const TEXT_KEPT: usize = 512;
 
-/// What is known of a prepared statement, or of the portal that it was bound to.
+/// What is known of a prepared statement. It is shared with the portals that are bound to it: to be handed on for each
+/// of them, it is too large.
 #[derive(Debug, Clone)]
 pub(super) struct Prepared {
     pub(super) classification: Classification,
     /// PREPARE, EXECUTE, DEALLOCATE, DECLARE and CLOSE name things when they are run, not when they are parsed.
-    pub(super) operations: Option<Arc<[Operation]>>,
+    pub(super) operations: Box<[Operation]>,
 }
 
 /// What a statement does with names, kept until it is run.
@@ -69,8 +73,13 @@ impl Operation {
 
 impl Prepared {
     /// What stands under a name that nobody knows.
-    pub(super) fn unknown() -> Self {
-        Self { classification: Classification::UNKNOWN_NAME, operations: None }
+    pub(super) fn unknown() -> Rc<Self> {
+        Self::plain(Classification::UNKNOWN_NAME)
+    }
+
+    /// What names nothing itself.
+    pub(super) fn plain(classification: Classification) -> Rc<Self> {
+        Rc::new(Self { classification, operations: Box::default() })
     }
 }
 
@@ -78,20 +87,42 @@ impl Prepared {
 #[derive(Debug, Default)]
 struct Slot {
     /// What the server is known to hold.
-    confirmed: Option<Prepared>,
+    confirmed: Option<Rc<Prepared>>,
     /// Definitions in flight, and the last of them.
     pending: u32,
-    latest: Option<Prepared>,
+    latest: Option<Rc<Prepared>>,
     latest_batch: u32,
     /// The strictest of the definitions that have been in flight since none was, if there was more than one.
-    strictest: Option<Prepared>,
+    strictest: Option<Rc<Prepared>>,
     /// A definition was confirmed while others were in flight behind it.
     mixed: bool,
     text: Vec<u8>,
 }
 
 /// Names that are not empty.
-type Named = BTreeMap<Box<[u8]>, Box<Slot>>;
+type Named = BTreeMap<Key, Box<Slot>>;
+
+/// A name in a fixed place: as words it is compared without a call, and one often tells two names apart. None holds a
+/// zero byte, so that what is left of the last word is filled up with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Key([u64; KEY_WORDS]);
+
+/// So many words of eight bytes hold the longest name.
+const KEY_WORDS: usize = NAME_COMPARED.div_ceil(8);
+
+impl Key {
+    fn of(name: &[u8]) -> Self {
+        let (whole, rest) = key(name).as_chunks();
+        let last = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let mut words = [0; KEY_WORDS];
+        for (word, bytes) in
+            words.iter_mut().zip(whole.iter().map(|bytes| u64::from_be_bytes(*bytes)).chain([last]))
+        {
+            *word = bytes;
+        }
+        Self(words)
+    }
+}
 
 /// A book of names of one kind.
 #[derive(Debug, Default)]
@@ -107,7 +138,7 @@ pub(super) struct Names {
 /// A name as the server compares it: by its first 63 bytes (`NAMEDATALEN`; the hash tables of `prepare.c` and
 /// `portalmem.c`). Bytes beyond ASCII would be converted from the client's encoding, which may change: such a
 /// name is never known.
-pub(super) fn key(name: &[u8]) -> &[u8] {
+fn key(name: &[u8]) -> &[u8] {
     name.get(..NAME_COMPARED).unwrap_or(name)
 }
 
@@ -117,9 +148,23 @@ const NAME_COMPARED: usize = 63;
 /// A change of a book that the server has not confirmed yet.
 #[derive(Debug)]
 pub(super) enum Change {
+    DefineUnnamed,
     Define(Box<[u8]>),
     Remove(Box<[u8]>),
     Clear,
+}
+
+impl Change {
+    /// What settles a definition that is on its way.
+    #[inline]
+    pub(super) fn definition(name: &[u8]) -> Self {
+        if name.is_empty() { Self::DefineUnnamed } else { Self::Define(key(name).into()) }
+    }
+
+    /// What settles the removal of a name that is on its way.
+    pub(super) fn removal(name: &[u8]) -> Self {
+        Self::Remove(key(name).into())
+    }
 }
 
 /// How the message ended that makes a change.
@@ -134,8 +179,8 @@ pub(super) enum Settled {
 }
 
 impl Names {
-    /// A definition is on its way: the change that settles it.
-    pub(super) fn define(&mut self, name: &[u8], what: Prepared, text: &[u8], batch: u32) -> Change {
+    /// A definition is on its way: [`Change::definition`] settles it.
+    pub(super) fn define(&mut self, name: &[u8], what: Rc<Prepared>, text: &[u8], batch: u32) {
         let name = key(name);
         if let Some(slot) = self.slot_to_define(name) {
             slot.pending = slot.pending.saturating_add(1);
@@ -144,23 +189,22 @@ impl Names {
             if what.classification.verdict == Verdict::Refuse {
                 slot.text.extend(text.iter().take(TEXT_KEPT));
             }
-            if slot.pending > 1 {
+            if slot.pending > 1 && !slot.expects_alike(&what) {
                 let before = slot.strictest.take().or(slot.latest.take());
                 slot.strictest = stricter(before, Some(&what));
             }
             slot.latest = Some(what);
         }
-        Change::Define(name.into())
-    }
-
-    /// The removal of a name is on its way.
-    pub(super) fn removal(name: &[u8]) -> Change {
-        Change::Remove(key(name).into())
     }
 
     /// A change in flight has come to its end.
     pub(super) fn settle(&mut self, change: Change, how: Settled) {
         match change {
+            Change::DefineUnnamed => {
+                if let Some(slot) = self.unnamed.as_deref_mut() {
+                    slot.settle(how);
+                }
+            }
             Change::Define(name) => {
                 let Some(slot) = self.slot(&name) else { return };
                 slot.settle(how);
@@ -176,7 +220,7 @@ impl Names {
     }
 
     /// What a name stands for, in a message of that batch. `None`: nobody knows.
-    pub(super) fn look_up(&self, name: &[u8], batch: u32) -> Option<Prepared> {
+    pub(super) fn look_up(&self, name: &[u8], batch: u32) -> Option<Rc<Prepared>> {
         let name = key(name);
         if self.lost || !name.is_ascii() {
             return None;
@@ -219,7 +263,8 @@ impl Names {
         let all =
             slots.flat_map(|slot| [&mut slot.confirmed, &mut slot.latest, &mut slot.strictest]).flatten();
         for prepared in all.filter(|known| known.classification.effects.contains(Effects::MAY_WRITE)) {
-            prepared.classification = both(prepared.classification, Classification::UNKNOWN_NAME);
+            let known = Rc::make_mut(prepared);
+            known.classification = both(known.classification, Classification::UNKNOWN_NAME);
         }
     }
 
@@ -239,7 +284,7 @@ impl Names {
 
     fn remove(&mut self, name: &[u8]) {
         if let Some(named) = &mut self.named {
-            named.remove(name);
+            named.remove(&Key::of(name));
         }
     }
 
@@ -247,14 +292,14 @@ impl Names {
         if name.is_empty() {
             return self.unnamed.as_deref();
         }
-        self.named.as_ref()?.get(name).map(Box::as_ref)
+        self.named.as_ref()?.get(&Key::of(name)).map(Box::as_ref)
     }
 
     fn slot(&mut self, name: &[u8]) -> Option<&mut Slot> {
         if name.is_empty() {
             return self.unnamed.as_deref_mut();
         }
-        self.named.as_mut()?.get_mut(name).map(Box::as_mut)
+        self.named.as_mut()?.get_mut(&Key::of(name)).map(Box::as_mut)
     }
 
     fn slot_to_define(&mut self, name: &[u8]) -> Option<&mut Slot> {
@@ -262,13 +307,12 @@ impl Names {
             return Some(self.unnamed.get_or_insert_default());
         }
         let named = self.named.get_or_insert_default();
-        if !named.contains_key(name) {
-            if named.len() >= NAMES_LIMIT || !name.is_ascii() {
-                return None;
-            }
-            named.insert(name.into(), Box::default());
+        let has_room = named.len() < NAMES_LIMIT && name.is_ascii();
+        match named.entry(Key::of(name)) {
+            Entry::Occupied(known) => Some(known.into_mut()),
+            Entry::Vacant(place) if has_room => Some(place.insert(Box::default())),
+            Entry::Vacant(_) => None,
         }
-        named.get_mut(name).map(Box::as_mut)
     }
 }
 
@@ -290,6 +334,11 @@ impl Slot {
         (self.strictest, self.mixed) = (None, false);
     }
 
+    /// Whether all definitions in flight are as strict as this one.
+    fn expects_alike(&self, what: &Rc<Prepared>) -> bool {
+        self.strictest.is_none() && self.latest.as_ref().is_some_and(|latest| is_alike(latest, what))
+    }
+
     fn is_void(&self) -> bool {
         self.pending == 0 && self.confirmed.is_none()
     }
@@ -297,25 +346,22 @@ impl Slot {
 
 /// Of two things that a name may stand for, the one that a frozen gate would rather refuse; with the effects
 /// of both.
-pub(super) fn stricter(one: Option<Prepared>, other: Option<&Prepared>) -> Option<Prepared> {
+pub(super) fn stricter(one: Option<Rc<Prepared>>, other: Option<&Rc<Prepared>>) -> Option<Rc<Prepared>> {
     let (Some(known), Some(other)) = (&one, other) else { return one.or(other.cloned()) };
     if is_alike(known, other) {
         return one;
     }
     let classification = stricter_class(known.classification, other.classification);
-    let operations = match (&known.operations, &other.operations) {
-        (None, None) => None,
-        (Some(operations), None) | (None, Some(operations)) => Some(Arc::clone(operations)),
-        (Some(a), Some(b)) => Some(a.iter().chain(b.iter()).cloned().collect()),
-    };
-    Some(Prepared { classification, operations })
+    let operations = known.operations.iter().chain(&other.operations).cloned().collect();
+    Some(Rc::new(Prepared { classification, operations }))
 }
 
 /// Whether one of the two is as strict as the other, and does the same: as where a portal is bound anew.
-fn is_alike(one: &Prepared, other: &Prepared) -> bool {
+fn is_alike(one: &Rc<Prepared>, other: &Rc<Prepared>) -> bool {
     let facts =
         |of: &Prepared| (of.classification.class, of.classification.verdict, of.classification.effects);
-    facts(one) == facts(other) && one.operations.is_none() && other.operations.is_none()
+    let are_plain = || one.operations.is_empty() && other.operations.is_empty();
+    Rc::ptr_eq(one, other) || (facts(one) == facts(other) && are_plain())
 }
 
 /// One of the two, nobody knows which: the one that a frozen gate would rather refuse, with the effects of both.
@@ -342,4 +388,37 @@ pub(super) fn both(one: Classification, other: Classification) -> Classification
     }
     strict.effects = strict.effects.union(lax.effects);
     strict
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_by_their_first_63_bytes_and_by_nothing_else() {
+        let alphabet = b"abcdefghijklmnopqrstuvwxyz";
+        let mut names: Vec<Vec<u8>> = Vec::new();
+        for length in 1..=NAME_COMPARED {
+            let name: Vec<u8> = alphabet.iter().cycle().take(length).copied().collect();
+            for at in 0..length {
+                let mut other = name.clone();
+                other[at] = b'_';
+                names.push(other);
+            }
+            names.push(name);
+        }
+        let mut book = Names::default();
+        for (name, batch) in names.iter().zip(0..) {
+            book.define(name, Prepared::plain(Classification::UNREADABLE), &[], batch);
+        }
+        assert_eq!(book.named.as_ref().map(|named| named.len()), Some(names.len()));
+        for (name, batch) in names.iter().zip(0..) {
+            assert_eq!(book.get(name).map(|slot| slot.latest_batch), Some(batch), "{name:?}");
+            let longer = [name, &b"xyz"[..]].concat();
+            assert_eq!(
+                book.look_up(&longer, batch).is_some(),
+                name.len() == NAME_COMPARED || names.contains(&longer)
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use super::{
     judging::{Judged, Judgement},
     life::{Batch, Book, Deaf, Session, SessionError},
-    names::{Names, Prepared},
+    names::{Change, Prepared},
     pipeline::{Owed, Step},
     policy::{Passage, Role},
     shows::IN_ITS_PLACE,
@@ -21,6 +21,7 @@ use crate::{
         },
     },
 };
+use std::rc::Rc;
 
 /// One message of the client, with as much of its body as is here.
 #[derive(Clone, Copy)]
@@ -97,16 +98,17 @@ impl Session {
 
     fn on_query(&mut self, request: Request<'_>, turn: &mut Turn<'_>) -> Fate {
         let Some(text) = query_text(request.body).ok().filter(|_| request.is_whole) else {
-            let classification = Classification::UNREADABLE;
+            let classification = &Classification::UNREADABLE;
             let judged = Judged { step: Step::Query, classification, text: &[], operations: &[] };
             return self.run(&judged, turn);
         };
         let prepared = self.prepare(text, turn);
-        let classification = self.with_what_it_executes(&prepared);
-        if let Some(fate) = self.show(&classification, turn) {
+        let executed = self.executed_by(&prepared);
+        let classification = executed.as_ref().unwrap_or(&prepared.classification);
+        if let Some(fate) = self.show(classification, turn) {
             return fate;
         }
-        let operations = prepared.operations.as_deref().unwrap_or_default();
+        let operations = &prepared.operations;
         let fate = self.run(&Judged { step: Step::Query, classification, text, operations }, turn);
         if fate == Fate::Forward && classification.effects.intersects(Effects::SHOWS_FROSTGATE) {
             Write(&mut turn.out.to_server).query(IN_ITS_PLACE);
@@ -123,6 +125,7 @@ impl Session {
             }
             Err(_) => Classification::UNREADABLE,
         };
+        let classification = &classification;
         self.run(&Judged { step: Step::FunctionCall, classification, text: &[], operations: &[] }, turn)
     }
 
@@ -134,18 +137,18 @@ impl Session {
             None => (parse_name(request.body), &[][..]),
         };
         let prepared = match whole {
-            Some(_) => self.prepare(text, turn),
-            None => Prepared { classification: Classification::UNREADABLE, operations: None },
+            Some(_) => Rc::new(self.prepare(text, turn)),
+            None => Prepared::plain(Classification::UNREADABLE),
         };
         let classification = prepared.classification;
         let is_judged = self.gate.is_shut() && self.settings.role == Role::Ordinary;
         if is_judged && classification.class == StatementClass::Unknown {
-            return self.refuse(Step::Parse, classification, text, turn);
+            return self.refuse(Step::Parse, &classification, text, turn);
         }
         let mut owed = Owed::client(Step::Parse, Effects::default());
         if let Some(name) = name {
-            let change = self.statements.define(name, prepared, text, self.batch_number);
-            self.changes.push_back((Book::Statements, change));
+            self.statements.define(name, prepared, text, self.batch_number);
+            self.changes.push_back((Book::Statements, Change::definition(name)));
             owed.changes = 1;
         } else {
             self.statements.lose_track();
@@ -167,8 +170,9 @@ impl Session {
         let names = bind_names(request.body);
         let known = names.and_then(|(_, statement)| self.statements.look_up(statement, self.batch_number));
         let prepared = known.unwrap_or_else(Prepared::unknown);
-        let classification = self.with_what_it_executes(&prepared);
-        let passage = match self.judge(&classification, Step::Bind, turn) {
+        let executed = self.executed_by(&prepared);
+        let classification = executed.as_ref().unwrap_or(&prepared.classification);
+        let passage = match self.judge(classification, Step::Bind, turn) {
             Judgement::Wait => return Fate::Hold,
             Judgement::No => {
                 let kept = names.map(|(_, statement)| self.statements.text(statement).to_vec());
@@ -179,15 +183,15 @@ impl Session {
         if classification.verdict == Verdict::Refuse {
             // Counted where its text is at hand: an Execute knows no more than its portal.
             let text = names.map(|(_, statement)| self.statements.text(statement)).unwrap_or_default();
-            turn.out.writes.note(self.writer, &classification, text);
+            turn.out.writes.note(self.writer, classification, text);
         }
         let runs = Work::of(classification.effects) != Work::None;
         let planning = Effects::MAY_WRITE.union(Effects::MAY_WRITE_SINCE_END);
         let effects = if runs { self.masked(planning, passage) } else { Effects::default() };
         let mut owed = Owed::client(Step::Bind, effects);
         if let Some((portal, _)) = names {
-            let change = self.portals.define(portal, prepared, &[], self.batch_number);
-            self.changes.push_back((Book::Portals, change));
+            self.portals.define(portal, prepared, &[], self.batch_number);
+            self.changes.push_back((Book::Portals, Change::definition(portal)));
             owed.changes = 1;
         } else {
             self.portals.lose_track();
@@ -199,8 +203,9 @@ impl Session {
         let portal = execute_portal(request.body).ok();
         let known = portal.and_then(|portal| self.portals.look_up(portal, self.batch_number));
         let prepared = known.unwrap_or_else(Prepared::unknown);
-        let classification = self.with_what_it_executes(&prepared);
-        let operations = prepared.operations.as_deref().unwrap_or_default();
+        let executed = self.executed_by(&prepared);
+        let classification = executed.as_ref().unwrap_or(&prepared.classification);
+        let operations = &prepared.operations;
         self.run(&Judged { step: Step::Execute, classification, text: &[], operations }, turn)
     }
 
@@ -223,8 +228,8 @@ impl Session {
     fn on_close(&mut self, request: Request<'_>) -> Fate {
         let mut owed = Owed::client(Step::Close, Effects::default());
         let change = match named(FrontendTag::Close, request.body) {
-            Ok(Named::Statement(name)) => Some((Book::Statements, Names::removal(name))),
-            Ok(Named::Portal(name)) => Some((Book::Portals, Names::removal(name))),
+            Ok(Named::Statement(name)) => Some((Book::Statements, Change::removal(name))),
+            Ok(Named::Portal(name)) => Some((Book::Portals, Change::removal(name))),
             Err(_) => None,
         };
         if let Some(change) = change {
@@ -270,14 +275,14 @@ impl Session {
     /// A Query, an Execute or a FunctionCall.
     fn run(&mut self, judged: &Judged<'_>, turn: &mut Turn<'_>) -> Fate {
         let Judged { step, classification, text, operations } = *judged;
-        let passage = match self.judge(&classification, step, turn) {
+        let passage = match self.judge(classification, step, turn) {
             Judgement::Wait => return Fate::Hold,
             Judgement::No => return self.refuse(step, classification, text, turn),
             Judgement::Yes(passage) => passage,
         };
         turn.out.tally.count(classification.class);
         if classification.verdict == Verdict::Refuse && step != Step::Execute {
-            turn.out.writes.note(self.writer, &classification, text);
+            turn.out.writes.note(self.writer, classification, text);
         }
         if passage == Passage::Exempt {
             turn.out.tally.count_exempt();
@@ -290,7 +295,7 @@ impl Session {
             owed.effects.remove(Effects::TOUCHES_READ_ONLY);
         }
         owed.changes = self.note_operations(operations);
-        if step == Step::Query && classification == Classification::UNREADABLE {
+        if step == Step::Query && *classification == Classification::UNREADABLE {
             self.statements.lose_track();
             self.portals.lose_track();
         }
