@@ -3,7 +3,7 @@
 //! this folder stands on; `tests/properties.rs` holds it against a model server.
 
 use super::{injection::Injection, transaction::Work};
-use crate::{sql::Effects, wire::BackendTag};
+use crate::sql::Effects;
 use std::collections::VecDeque;
 
 /// How many replies may be owed before the client is not read any further. The server writes out its
@@ -31,22 +31,6 @@ impl Step {
     /// Whether ReadyForQuery ends it.
     fn is_ended_by_ready(self) -> bool {
         matches!(self, Self::Query | Self::FunctionCall | Self::Sync)
-    }
-
-    fn is_closed_by(self, tag: BackendTag) -> bool {
-        matches!(
-            (self, tag),
-            (Self::Parse, BackendTag::ParseComplete)
-                | (Self::Bind, BackendTag::BindComplete)
-                | (Self::Close, BackendTag::CloseComplete)
-                | (Self::Describe, BackendTag::RowDescription | BackendTag::NoData)
-                | (
-                    Self::Execute,
-                    BackendTag::CommandComplete
-                        | BackendTag::EmptyQueryResponse
-                        | BackendTag::PortalSuspended
-                )
-        )
     }
 }
 
@@ -154,9 +138,10 @@ impl Pipeline {
         }
     }
 
-    /// The head, if this reply is the last one that it gets.
-    pub(super) fn close(&mut self, tag: BackendTag) -> Option<Owed> {
-        self.head().filter(|head| head.step.is_closed_by(tag))?;
+    /// The head, if it is such a message: it has got its last reply.
+    #[inline]
+    pub(super) fn close(&mut self, ended: Step) -> Option<Owed> {
+        self.head().filter(|head| head.step == ended)?;
         let closed = self.pop();
         self.drop_copy_ends();
         closed
@@ -298,14 +283,9 @@ mod tests {
             pipeline.push(owed(step));
         }
         assert!(pipeline.iter().map(|owed| owed.step).eq(steps));
-        assert_eq!(pipeline.close(BackendTag::BindComplete), None, "Parse comes first");
-        for (tag, step) in [
-            (BackendTag::ParseComplete, Step::Parse),
-            (BackendTag::BindComplete, Step::Bind),
-            (BackendTag::NoData, Step::Describe),
-            (BackendTag::CommandComplete, Step::Execute),
-        ] {
-            assert_eq!(pipeline.close(tag).map(|closed| closed.step), Some(step));
+        assert_eq!(pipeline.close(Step::Bind), None, "Parse comes first");
+        for step in [Step::Parse, Step::Bind, Step::Describe, Step::Execute] {
+            assert_eq!(pipeline.close(step).map(|closed| closed.step), Some(step));
         }
         assert_eq!(pipeline.head().map(|head| head.step), Some(Step::Sync), "nothing answers a CopyDone");
     }

@@ -44,17 +44,16 @@ impl Session {
                 self.copies_both = true;
                 Fate::Forward
             }
-            BackendTag::BindComplete
-            | BackendTag::CloseComplete
-            | BackendTag::CommandComplete
-            | BackendTag::EmptyQueryResponse
-            | BackendTag::NoData
-            | BackendTag::ParseComplete
-            | BackendTag::PortalSuspended
-            | BackendTag::RowDescription => {
-                self.answered_rollback |= tag == BackendTag::CommandComplete && body.starts_with(b"ROLLBACK");
-                self.on_step(tag, turn)
+            BackendTag::BindComplete => self.on_step(Step::Bind, turn),
+            BackendTag::RowDescription => self.on_row_description(turn),
+            BackendTag::CommandComplete => {
+                self.answered_rollback |= body.starts_with(b"ROLLBACK");
+                self.on_step(Step::Execute, turn)
             }
+            BackendTag::EmptyQueryResponse | BackendTag::PortalSuspended => self.on_step(Step::Execute, turn),
+            BackendTag::NoData => self.on_step(Step::Describe, turn),
+            BackendTag::ParseComplete => self.on_step(Step::Parse, turn),
+            BackendTag::CloseComplete => self.on_step(Step::Close, turn),
             BackendTag::NoticeResponse
             | BackendTag::Authentication
             | BackendTag::BackendKeyData
@@ -73,21 +72,24 @@ impl Session {
         if ours { Fate::Drop } else { Fate::Forward }
     }
 
-    /// A message that may be the last one that an extended message gets.
-    fn on_step(&mut self, tag: BackendTag, turn: &mut Turn<'_>) -> Fate {
-        let mut fate = self.unless_ours();
-        if tag == BackendTag::RowDescription
-            && let Some(shown) = self.pipeline.head().and_then(|head| Shown::by(head.effects))
-        {
-            shown.describe(&mut turn.out.to_client);
-            fate = Fate::Drop;
-        }
-        if let Some(closed) = self.pipeline.close(tag) {
+    /// The last message that such an extended message gets, if that is the one owed.
+    fn on_step(&mut self, ends: Step, turn: &mut Turn<'_>) -> Fate {
+        let fate = self.unless_ours();
+        if let Some(closed) = self.pipeline.close(ends) {
             self.note_answered(closed.effects);
             self.settle_changes(&closed, Settled::Done);
             self.tell_due_refusal(turn);
         }
         fate
+    }
+
+    fn on_row_description(&mut self, turn: &mut Turn<'_>) -> Fate {
+        let shown = self.pipeline.head().and_then(|head| Shown::by(head.effects));
+        if let Some(shown) = shown {
+            shown.describe(&mut turn.out.to_client);
+        }
+        let fate = self.on_step(Step::Describe, turn);
+        if shown.is_some() { Fate::Drop } else { fate }
     }
 
     /// A refusal waits until all that stands before it in its batch has been answered.
