@@ -30,7 +30,7 @@ fn filled(message: &[u8]) -> Vec<u8> {
 
 fn backend(bytes: &[u8]) -> usize {
     let (mut rest, mut messages) = (bytes, 0);
-    while let Ok(Cut::Whole { bytes, .. }) = cut_backend(rest, Rows::Stream) {
+    while let Ok(Cut::Whole { bytes, .. }) = cut_backend(rest, || Rows::Stream) {
         rest = &rest[bytes.len()..];
         messages += 1;
     }

@@ -81,7 +81,7 @@ impl World {
             rest = &rest[bytes.len()..];
         }
         let mut rest = answered;
-        while let Ok(cut @ Cut::Whole { bytes, .. }) = cut_backend(rest, self.session.rows()) {
+        while let Ok(cut @ Cut::Whole { bytes, .. }) = cut_backend(rest, || self.session.rows()) {
             let mut turn = Turn {
                 gate: self.gate,
                 words: &self.words,

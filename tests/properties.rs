@@ -260,7 +260,7 @@ impl World {
         for _ in 0..count {
             let Some(reply) = self.server.out.pop_front() else { break };
             let bytes = encode(&reply);
-            let cut = cut_backend(&bytes, self.session.rows()).unwrap();
+            let cut = cut_backend(&bytes, || self.session.rows()).unwrap();
             let mut turn = Turn {
                 gate: self.gate,
                 words: &self.words,

@@ -211,7 +211,7 @@ impl Conversation {
     /// Waits for a whole message at the front of what is held; its tag and its length.
     async fn next_message(&mut self) -> Result<(BackendTag, usize), NetError> {
         loop {
-            let cut = cut_backend(&self.held, Rows::Held);
+            let cut = cut_backend(&self.held, || Rows::Held);
             let cut = cut.map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
             if let Cut::Whole { tag, bytes, .. } = cut {
                 return Ok((tag, bytes.len()));

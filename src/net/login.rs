@@ -224,7 +224,7 @@ impl Login<'_> {
         let mut dealt_with = 0_usize;
         let mut heard = Heard::More;
         while let Some(rest) = self.from_server.get(dealt_with..) {
-            let cut = cut_backend(rest, Rows::Stream)
+            let cut = cut_backend(rest, || Rows::Stream)
                 .map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
             // What is too long to be held is no message of a login but a notice: wait for all of it.
             let Cut::Whole { tag, bytes, body } = cut else { break };

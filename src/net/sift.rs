@@ -93,7 +93,7 @@ impl Relay {
                 }
                 continue;
             }
-            let cut = cut_backend(rest, self.session.rows())
+            let cut = cut_backend(rest, || self.session.rows())
                 .map_err(|source| NetError::Protocol { peer: Peer::Server, source })?;
             let (length, is_whole) = match &cut {
                 Cut::More => break,

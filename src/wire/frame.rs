@@ -109,7 +109,8 @@ pub enum Rows {
     Held,
 }
 
-/// Cuts the first message off what the server sent.
+/// Cuts the first message off what the server sent. How its rows are waited for is asked of those only that are not
+/// whole yet.
 ///
 /// # Errors
 /// A length word below 4.
@@ -118,14 +119,14 @@ pub enum Rows {
     reason = "a cut is taken apart where it was made: else it goes through memory"
 )]
 #[inline(always)]
-pub fn cut_backend(buffer: &[u8], rows: Rows) -> Result<Cut<'_, BackendTag>, WireError> {
+pub fn cut_backend(buffer: &[u8], rows: impl FnOnce() -> Rows) -> Result<Cut<'_, BackendTag>, WireError> {
     let Some((&byte, rest)) = buffer.split_first() else { return Ok(Cut::More) };
     let Some((said, body)) = u32_be(rest) else { return Ok(Cut::More) };
     if said < 4 {
         return Err(WireError::BackendLength { tag: byte, said });
     }
     let tag = BackendTag::from_byte(byte);
-    Ok(cut(tag, buffer, body, size(said), || backend_want(tag, rows)))
+    Ok(cut(tag, buffer, body, size(said), || backend_want(tag, rows())))
 }
 
 /// Apart, as hardly any message asks for it.
@@ -267,7 +268,7 @@ mod tests {
         }
         assert_eq!(cut_frontend(b"@", LIMITS), Err(WireError::UnknownFrontendMessage(b'@')));
         assert!(matches!(
-            cut_backend(b"D\0\0\0\x03", Rows::Stream),
+            cut_backend(b"D\0\0\0\x03", || Rows::Stream),
             Err(WireError::BackendLength { said: 3, .. })
         ));
     }
@@ -303,7 +304,7 @@ mod tests {
             if let Ok(Cut::Whole { bytes: frame, body, .. }) = cut_frontend(&bytes, LIMITS) {
                 prop_assert!(frame.len() <= bytes.len() && body.len() + HEADER == frame.len());
             }
-            if let Ok(Cut::Head { length, .. }) = cut_backend(&bytes, Rows::Stream) {
+            if let Ok(Cut::Head { length, .. }) = cut_backend(&bytes, || Rows::Stream) {
                 prop_assert!(length > bytes.len());
             }
         }

@@ -24,6 +24,7 @@ pub enum FrontendTag {
 
 impl FrontendTag {
     /// Reads a type byte.
+    #[inline]
     pub fn from_byte(byte: u8) -> Self {
         match byte {
             b'B' => Self::Bind,
@@ -78,6 +79,11 @@ pub enum BackendTag {
 
 impl BackendTag {
     /// Reads a type byte.
+    #[expect(
+        clippy::inline_always,
+        reason = "who reads it asks at once which it is: one choice in place of two"
+    )]
+    #[inline(always)]
     pub fn from_byte(byte: u8) -> Self {
         match byte {
             b'D' => Self::DataRow,
