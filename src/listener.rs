@@ -10,8 +10,11 @@ use crate::{
 };
 use std::{
     fs, io,
-    net::SocketAddr,
-    os::unix::{fs::FileTypeExt as _, net::UnixStream as StdUnixStream},
+    net::{SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream},
+    os::unix::{
+        fs::FileTypeExt as _,
+        net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream},
+    },
     path::Path,
     sync::{
         Arc,
@@ -21,8 +24,8 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, UnixListener},
-    sync::mpsc,
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    sync::{mpsc, watch},
     time::{sleep, timeout},
 };
 
@@ -38,7 +41,16 @@ const RESERVED_PLACES: usize = 16;
 /// For telling a client that there are too many.
 const TURN_AWAY_LIMIT: Duration = Duration::from_secs(1);
 
-/// A connection on its way to a worker: a socket that no runtime has, so that the worker's can take it.
+/// What a worker is to do.
+#[derive(Debug)]
+pub enum Errand {
+    /// Serve a connection.
+    Serve(Handover),
+    /// Accept connections.
+    Accept(Accepting),
+}
+
+/// A connection on its way to a worker.
 #[derive(Debug)]
 pub struct Handover {
     /// The socket.
@@ -53,13 +65,26 @@ pub struct Handover {
     pub is_reserved: bool,
 }
 
-/// A socket without a runtime.
+/// A socket on its way to a worker.
 #[derive(Debug)]
 pub enum Socket {
-    /// TCP.
-    Tcp(std::net::TcpStream),
-    /// A Unix socket.
+    /// Accepted by that worker itself.
+    Own(Stream),
+    /// TCP, without a runtime, so that the worker's can take it.
+    Tcp(StdTcpStream),
+    /// A Unix socket, as well.
     Unix(StdUnixStream),
+}
+
+impl Socket {
+    /// Takes it from the runtime that accepted it.
+    fn free(stream: Stream) -> io::Result<Self> {
+        match stream {
+            Stream::Tcp(stream) => stream.into_std().map(Self::Tcp),
+            Stream::Unix(stream) => stream.into_std().map(Self::Unix),
+            encrypted @ (Stream::Tls(_) | Stream::Gone) => Ok(Self::Own(encrypted)),
+        }
+    }
 }
 
 impl Handover {
@@ -69,8 +94,9 @@ impl Handover {
     /// The runtime would not take it.
     pub fn take(self) -> io::Result<(Accepted, PlaceTaken)> {
         let stream = match self.socket {
-            Socket::Tcp(socket) => Stream::Tcp(tokio::net::TcpStream::from_std(socket)?),
-            Socket::Unix(socket) => Stream::Unix(tokio::net::UnixStream::from_std(socket)?),
+            Socket::Own(stream) => stream,
+            Socket::Tcp(socket) => Stream::Tcp(TcpStream::from_std(socket)?),
+            Socket::Unix(socket) => Stream::Unix(UnixStream::from_std(socket)?),
         };
         let Self { client, entrance, is_reserved, place, .. } = self;
         Ok((Accepted { stream, client, entrance, is_reserved }, place))
@@ -81,7 +107,7 @@ impl Handover {
 #[derive(Debug, Clone)]
 pub struct Desk {
     /// The way to it.
-    pub sender: mpsc::Sender<Handover>,
+    pub sender: mpsc::Sender<Errand>,
     /// Connections that it has.
     pub load: Arc<AtomicUsize>,
 }
@@ -123,51 +149,71 @@ impl Desks {
     }
 
     /// A place at the first worker that has few connections, else at the one that has the fewest.
-    fn place(&self) -> Option<(&Desk, PlaceTaken, bool)> {
-        let load = |desk: &&Desk| desk.load.load(Ordering::Relaxed);
-        let few = self.workers.iter().find(|desk| load(desk) < FEW);
-        let desk = few.or_else(|| self.workers.iter().min_by_key(load))?;
+    fn place(&self) -> Option<(usize, PlaceTaken, bool)> {
+        let load = |(_, desk): &(usize, &Desk)| desk.load.load(Ordering::Relaxed);
+        let few = self.workers.iter().enumerate().find(|desk| load(desk) < FEW);
+        let (number, desk) = few.or_else(|| self.workers.iter().enumerate().min_by_key(load))?;
         let before = self.all.fetch_add(1, Ordering::Relaxed);
         desk.load.fetch_add(1, Ordering::Relaxed);
         let place = PlaceTaken { all: Arc::clone(&self.all), desk: Arc::clone(&desk.load) };
         let (limit, reserved) = (self.limit, self.limit.saturating_add(self.reserved));
-        (before < reserved).then_some((desk, place, before >= limit))
+        (before < reserved).then_some((number, place, before >= limit))
     }
 
-    async fn hand_over(&self, socket: io::Result<Socket>, client: Option<SocketAddr>, entrance: Entrance) {
+    /// Gives the doors to the first worker, which lets in what comes until `closing` says otherwise. It relays what comes
+    /// first: another thread would only be one more to wait for.
+    ///
+    /// # Errors
+    /// The runtime of a door would not part with it, or the worker has ended.
+    pub async fn open(
+        self,
+        doors: impl IntoIterator<Item = (Door, Entrance)>,
+        closing: watch::Receiver<()>,
+    ) -> io::Result<()> {
+        for (door, entrance) in doors {
+            let door = match door {
+                Door::Tcp(listener) => {
+                    // What is accepted inherits it (`tcp_create_openreq_child` of Linux copies what it listens with).
+                    tune(&listener, self.keepalive)?;
+                    Closed::Tcp(listener.into_std()?)
+                }
+                Door::Unix(listener) => Closed::Unix(listener.into_std()?),
+            };
+            let (desks, closing) = (self.clone(), closing.clone());
+            if let Some(first) = self.workers.first() {
+                let accepting = Errand::Accept(Accepting { door, entrance, desks, closing });
+                first.sender.send(accepting).await.map_err(io::Error::other)?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn hand_over(&self, stream: Stream, client: Option<SocketAddr>, entrance: Entrance) {
+        let Some((number, place, is_reserved)) = self.place() else {
+            drop(tokio::spawn(too_many(stream, self.limit)));
+            return;
+        };
+        let socket = if number == 0 { Ok(Socket::Own(stream)) } else { Socket::free(stream) };
         let socket = match socket {
             Ok(socket) => socket,
             Err(error) => return tracing::warn!(%error, "a connection was lost while it was accepted"),
         };
-        match self.place() {
-            Some((desk, place, is_reserved)) => {
-                let handover = Handover { socket, client, entrance, place, is_reserved };
-                if desk.sender.send(handover).await.is_err() {
-                    tracing::info!("a connection came while Frostgate was stopping");
-                }
-            }
-            None => drop(tokio::spawn(too_many(socket, self.limit))),
+        let handover = Handover { socket, client, entrance, place, is_reserved };
+        if let Some(desk) = self.workers.get(number)
+            && desk.sender.send(Errand::Serve(handover)).await.is_err()
+        {
+            tracing::info!("a connection came while Frostgate was stopping");
         }
     }
 }
 
 /// Nobody waits for a client that is told to go.
-async fn too_many(socket: Socket, limit: usize) {
-    let stream = match socket {
-        Socket::Tcp(socket) => tokio::net::TcpStream::from_std(socket).map(Stream::Tcp),
-        Socket::Unix(socket) => tokio::net::UnixStream::from_std(socket).map(Stream::Unix),
-    };
+async fn too_many(mut stream: Stream, limit: usize) {
     tracing::warn!(limit, "a connection was turned away: max_connections is reached");
-    if let Ok(mut stream) = stream {
-        let detail = format!("Frostgate's limits.max_connections is {limit}.");
-        let told = turn_away(
-            &mut stream,
-            SqlState::TOO_MANY_CONNECTIONS,
-            "sorry, too many clients already",
-            &detail,
-        );
-        drop(timeout(TURN_AWAY_LIMIT, told).await);
-    }
+    let detail = format!("Frostgate's limits.max_connections is {limit}.");
+    let told =
+        turn_away(&mut stream, SqlState::TOO_MANY_CONNECTIONS, "sorry, too many clients already", &detail);
+    drop(timeout(TURN_AWAY_LIMIT, told).await);
 }
 
 /// An open door.
@@ -202,26 +248,56 @@ impl Door {
             }
         }
     }
+}
 
-    /// Accepts until it is dropped.
-    pub async fn run(self, entrance: Entrance, desks: Desks) {
-        loop {
-            let accepted = match &self {
-                Self::Tcp(listener) => listener.accept().await.map(|(stream, client)| {
-                    let tuned = tune(&stream, desks.keepalive);
-                    let tuned = tuned.and_then(|()| stream.into_std()).map(Socket::Tcp);
-                    (tuned, Some(client))
-                }),
-                Self::Unix(listener) => {
-                    listener.accept().await.map(|(stream, _)| (stream.into_std().map(Socket::Unix), None))
-                }
-            };
-            match accepted {
-                Ok((socket, client)) => desks.hand_over(socket, client, entrance).await,
-                Err(error) => {
-                    tracing::warn!(%error, "accepting failed");
-                    sleep(BACK_OFF).await;
-                }
+/// A door on its way to a worker: a listener that no runtime has.
+#[derive(Debug)]
+enum Closed {
+    Tcp(StdTcpListener),
+    Unix(StdUnixListener),
+}
+
+/// A door that a worker is to open.
+#[derive(Debug)]
+pub struct Accepting {
+    door: Closed,
+    entrance: Entrance,
+    desks: Desks,
+    closing: watch::Receiver<()>,
+}
+
+impl Accepting {
+    /// Accepts until the door is to be closed, on the runtime that this is called in.
+    pub async fn run(self) {
+        let Self { door, entrance, desks, mut closing } = self;
+        let door = match door {
+            Closed::Tcp(listener) => TcpListener::from_std(listener).map(Door::Tcp),
+            Closed::Unix(listener) => UnixListener::from_std(listener).map(Door::Unix),
+        };
+        match door {
+            Ok(door) => tokio::select! {
+                () = accept(door, entrance, &desks) => {}
+                // If whoever would say so is gone, that is the end too.
+                _ = closing.changed() => {}
+            },
+            Err(error) => tracing::error!(%error, "nobody is let in: a door could not be opened"),
+        }
+    }
+}
+
+async fn accept(door: Door, entrance: Entrance, desks: &Desks) {
+    loop {
+        let accepted = match &door {
+            Door::Tcp(listener) => {
+                listener.accept().await.map(|(stream, client)| (Stream::Tcp(stream), Some(client)))
+            }
+            Door::Unix(listener) => listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), None)),
+        };
+        match accepted {
+            Ok((stream, client)) => desks.hand_over(stream, client, entrance).await,
+            Err(error) => {
+                tracing::warn!(%error, "accepting failed");
+                sleep(BACK_OFF).await;
             }
         }
     }
@@ -254,6 +330,7 @@ pub fn bind_unix(path: &Path, mode: u32) -> io::Result<UnixListener> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::net::sockopt;
     use std::io::{Read as _, Seek as _};
     use tokio::{runtime::LocalRuntime, task::spawn_local};
 
@@ -286,6 +363,41 @@ mod tests {
         log.rewind().unwrap();
         log.read_to_string(&mut told).unwrap();
         assert_eq!(told.matches("a session failed: this is a fault of Frostgate's").count(), 1, "{told}");
+    }
+
+    #[test]
+    fn what_is_let_in_is_tuned_and_stays_with_the_first_worker_while_that_has_few() {
+        let (sender, mut errands) = mpsc::channel(4);
+        let (second, mut seconds_errands) = mpsc::channel(4);
+        let workers = [sender, second].map(|sender| Desk { sender, load: Arc::default() }).into();
+        let idle = Duration::from_secs(77);
+        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0, keepalive: Some(idle) };
+        let (closer, closing) = watch::channel(());
+        LocalRuntime::new().unwrap().block_on(async {
+            let door = Door::open(&Address::Tcp { host: "127.0.0.1".into(), port: 0 }, 0).await.unwrap();
+            let address = door.name();
+            desks.open([(door, Entrance::Ordinary)], closing).await.unwrap();
+            let Some(Errand::Accept(accepting)) = errands.recv().await else { panic!("a door was expected") };
+            let accepting = spawn_local(accepting.run());
+            let mut places = Vec::new();
+            for number in 0..=FEW {
+                let _client = TcpStream::connect(&address).await.unwrap();
+                let to = if number < FEW { &mut errands } else { &mut seconds_errands };
+                let Some(Errand::Serve(handover)) = to.recv().await else {
+                    panic!("a connection was expected")
+                };
+                assert_eq!(matches!(handover.socket, Socket::Own(_)), number < FEW);
+                let (accepted, place) = handover.take().unwrap();
+                let Stream::Tcp(socket) = &accepted.stream else { panic!("TCP was expected") };
+                assert!(socket.nodelay().unwrap() && sockopt::socket_keepalive(socket).unwrap());
+                assert_eq!(sockopt::tcp_keepidle(socket).unwrap(), idle);
+                places.push(place);
+            }
+            closer.send_replace(());
+            accepting.await.unwrap();
+            assert!(TcpStream::connect(&address).await.is_err(), "the door is closed");
+        });
+        assert!(closer.is_closed(), "nothing is left of the door");
     }
 
     #[test]

@@ -46,7 +46,7 @@ use tracing_subscriber::EnvFilter;
 
 /// How often a stopping process looks whether all sessions have left.
 const LEAVING: Duration = Duration::from_millis(20);
-/// For sessions that were ended to close their connections.
+/// For the doors to be closed, and for sessions that were ended to close their connections.
 const LAST_MOMENTS: Duration = Duration::from_secs(1);
 
 /// What `serve` is told beside the configuration.
@@ -134,18 +134,18 @@ async fn run(config: Config, start: Start, reread: Reread) -> Result<(), AppErro
     let mut tasks = JoinSet::new();
     drop(tasks.spawn(workers::tick(ticker)));
     tell_started(&operator, &opened, &shared);
+    let (closer, closing) = watch::channel(());
     let entrances = opened.ordinary.into_iter().map(|door| (door, Entrance::Ordinary));
     let desks = Desks::new(desks, &config.limits, console.is_some());
-    for (door, entrance) in entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance))) {
-        drop(tasks.spawn(door.run(entrance, desks.clone())));
-    }
-    drop(desks);
+    let doors = entrances.chain(opened.maintenance.map(|door| (door, Entrance::Maintenance)));
+    let let_in = |source| AppError::System { what: "let in who comes", source };
+    desks.open(doors, closing).await.map_err(let_in)?;
     doors::spawn_control(&mut tasks, &operator, control, opened.http);
     watching::spawn_watchers(&mut tasks, &operator, &shared, seen);
     operator.resume();
     manager::spawn_tellers(&mut tasks, &manager, (&operator, &shared.switch), counters);
     signals::until_stopped(&operator, &shared, &manager, console.as_ref()).await?;
-    stop(tasks, &operator, &shared).await;
+    stop(tasks, &closer, &operator, &shared).await;
     Ok(())
 }
 
@@ -161,8 +161,11 @@ fn open_console(
 }
 
 /// New connections first, then those that are idle; what is busy has until the time limit.
-async fn stop(mut tasks: JoinSet<()>, operator: &Operator, shared: &Shared) {
+async fn stop(mut tasks: JoinSet<()>, closer: &watch::Sender<()>, operator: &Operator, shared: &Shared) {
     tracing::info!("stopping");
+    closer.send_replace(());
+    // A worker that hangs shall not keep the process from stopping.
+    drop(timeout(LAST_MOMENTS, closer.closed()).await);
     tasks.shutdown().await;
     leave(shared, shared.config.limits.shutdown_timeout).await;
     if shared.switch.roster().is_empty() {

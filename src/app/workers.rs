@@ -3,7 +3,7 @@
 use super::{clock::now, error::AppError};
 use crate::{
     connection::{self, Hosts},
-    listener::{Desk, HANDOVER_LIMIT, Handover},
+    listener::{Desk, Errand, HANDOVER_LIMIT},
     net::{Shared, Worker},
     observe::WorkerCounters,
 };
@@ -80,21 +80,24 @@ pub(super) async fn tick(seconds: watch::Sender<u64>) {
 async fn work(
     worker: Rc<Worker>,
     hosts: Hosts,
-    mut receiver: mpsc::Receiver<Handover>,
+    mut receiver: mpsc::Receiver<Errand>,
     mut seconds: watch::Receiver<u64>,
 ) -> Infallible {
     let (mut is_open, mut ticks) = (true, true);
     while is_open || ticks {
         // Each arm only waits: what is not chosen has lost nothing.
         tokio::select! {
-            handover = receiver.recv(), if is_open => match handover.map(Handover::take) {
+            errand = receiver.recv(), if is_open => match errand {
                 None => is_open = false,
-                Some(Err(error)) => tracing::warn!(%error, "a connection was lost while it was handed over"),
-                Some(Ok((accepted, place))) => {
-                    let worker = Rc::clone(&worker);
-                    // One that panics says so when its place is given back.
-                    drop(spawn_local(connection::serve(worker, hosts.clone(), accepted, place)));
-                }
+                Some(Errand::Accept(accepting)) => drop(spawn_local(accepting.run())),
+                Some(Errand::Serve(handover)) => match handover.take() {
+                    Err(error) => tracing::warn!(%error, "a connection was lost while it was handed over"),
+                    Ok((accepted, place)) => {
+                        let worker = Rc::clone(&worker);
+                        // One that panics says so when its place is given back.
+                        drop(spawn_local(connection::serve(worker, hosts.clone(), accepted, place)));
+                    }
+                },
             },
             ticked = seconds.changed(), if ticks => {
                 ticks = ticked.is_ok();

@@ -8,7 +8,7 @@ use rustix::{
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::{
     io,
-    os::fd::{AsFd as _, BorrowedFd},
+    os::fd::{AsFd, BorrowedFd},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -164,8 +164,9 @@ const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// The system would not.
-pub fn tune(stream: &TcpStream, keepalive: Option<Duration>) -> io::Result<()> {
-    stream.set_nodelay(true)?;
+pub fn tune(socket: impl AsFd, keepalive: Option<Duration>) -> io::Result<()> {
+    let stream = socket.as_fd();
+    sockopt::set_tcp_nodelay(stream, true)?;
     if let Some(idle) = keepalive {
         let idle = idle.max(Duration::from_secs(1));
         sockopt::set_socket_keepalive(stream, true)?;
