@@ -263,7 +263,7 @@ def part_streams(lab, options):
         return (cpu(pids) - before) / sent * (1 << 30)
 
     for title, measure in (("result stream", out_of), ("COPY in", into)):
-        found = interleaved(lab, min(options.rounds, 3), names, measure)
+        found = interleaved(lab, options.rounds, names, measure)
         yield title, *[f"{median(found[name]):.2f}" for name in names]
     lab.psql("TRUNCATE sink")
 
