@@ -22,7 +22,7 @@ impl Relay {
     /// The session is shown another gate than the one before.
     fn meet_gate(&mut self, cx: &mut Context<'_>, tools: &mut Tools) -> Result<(), NetError> {
         let (before, shown) = (std::mem::replace(&mut self.met, self.shown), self.shown);
-        let Tools { classifier, output, .. } = tools;
+        let Tools { classifier, output } = tools;
         let mut turn = Turn { gate: shown, words: &self.words, classifier, out: output };
         self.session.on_gate(&mut turn)?;
         if shown.is_shut() && (shown.epoch() != before.epoch() || !before.is_shut()) {

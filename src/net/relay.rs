@@ -32,11 +32,6 @@ use tokio::{
     time::timeout,
 };
 
-/// What a session does before others on its thread have their turn, in messages of the client that are judged; what it
-/// has read by then it still deals with.
-const WORK_AT_ONCE: u32 = 1024;
-/// Reading both sides once, 64 KiB at most from each, is as much work as so many messages.
-const WORK_OF_A_ROUND: u32 = 64;
 /// Bytes that a session lies in while it waits: mimalloc has room for so many, and behind that for 768.
 #[cfg(target_pointer_width = "64")]
 const _: () = assert!(size_of::<Relay>() <= 640);
@@ -220,29 +215,26 @@ impl Relay {
         Ok(())
     }
 
+    /// One turn: each side is read once, and then others on this thread have theirs.
     fn poll(&mut self, cx: &mut Context<'_>, lent: &mut Lent) -> Poll<Result<Gone, NetError>> {
-        lent.tools.work_left = WORK_AT_ONCE;
-        while lent.tools.work_left > 0 {
-            lent.tools.work_left = lent.tools.work_left.saturating_sub(WORK_OF_A_ROUND);
-            self.meet(cx, &mut lent.tools)?;
-            if self.ends {
-                return Poll::Ready(Ok(Gone::Client));
-            }
-            let back = self.step_back(cx, lent)?;
-            let forth = self.step_forth(cx, lent)?;
-            match (back, forth) {
-                (Step::Over(Gone::Server), _) | (_, Step::Over(Gone::Server)) => {
-                    return Poll::Ready(Ok(Gone::Server));
-                }
-                (Step::Over(gone), _) | (_, Step::Over(gone)) => return Poll::Ready(Ok(gone)),
-                (Step::Moved, _) | (_, Step::Moved) => {}
-                (Step::Idle, Step::Idle) => return Poll::Pending,
-                // What has just ended may be what an order waits for.
-                (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) if self.is_wanted() => {}
-                (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) => return Poll::Pending,
-            }
+        self.meet(cx, &mut lent.tools)?;
+        if self.ends {
+            return Poll::Ready(Ok(Gone::Client));
         }
-        // Others on this thread come first: polled once, it has the session polled again behind them.
+        let back = self.step_back(cx, lent)?;
+        let forth = self.step_forth(cx, lent)?;
+        match (back, forth) {
+            (Step::Over(Gone::Server), _) | (_, Step::Over(Gone::Server)) => {
+                return Poll::Ready(Ok(Gone::Server));
+            }
+            (Step::Over(gone), _) | (_, Step::Over(gone)) => return Poll::Ready(Ok(gone)),
+            (Step::Idle, Step::Idle) => return Poll::Pending,
+            (Step::Moved, _) | (_, Step::Moved) => {}
+            // What has just ended may be what an order waits for.
+            (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) if self.is_wanted() => {}
+            (Step::Idle | Step::Emptied, Step::Idle | Step::Emptied) => return Poll::Pending,
+        }
+        // Polled once, it has the session polled again behind the others.
         if pin!(yield_now()).poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }

@@ -77,7 +77,7 @@ impl Relay {
         tools: &mut Tools,
     ) -> Result<(usize, io::Result<()>), NetError> {
         let (mut start, mut at) = (0_usize, 0_usize);
-        let Tools { classifier, output, .. } = tools;
+        let Tools { classifier, output } = tools;
         let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
         while let Some(rest) = data.get(at..).filter(|rest| !rest.is_empty()) {
             if self.from_server.passing > 0 {
@@ -209,8 +209,7 @@ impl Relay {
                 Cut::Head { length, .. } => (*length, false),
             };
             self.look_at_gate();
-            tools.work_left = tools.work_left.saturating_sub(1);
-            let Tools { classifier, output, .. } = tools;
+            let Tools { classifier, output } = tools;
             let mut turn = Turn { gate: self.shown, words: &self.words, classifier, out: output };
             let fate = self.session.on_frontend(&cut, &mut turn)?;
             if !output.to_client.is_empty() {

@@ -67,8 +67,6 @@ pub(super) struct Lent {
 pub(super) struct Tools {
     pub(super) classifier: Classifier,
     pub(super) output: Output,
-    /// What the session may still do in this poll, as the relay's `WORK_AT_ONCE`.
-    pub(super) work_left: u32,
 }
 
 impl Worker {
@@ -76,7 +74,7 @@ impl Worker {
     pub fn new(shared: Shared, counters: Arc<WorkerCounters>, seed: u64) -> Self {
         let lent = Lent {
             buffer: vec![0; READ_AT_ONCE].into_boxed_slice(),
-            tools: Tools { classifier: Classifier::new(seed), output: Output::default(), work_left: 0 },
+            tools: Tools { classifier: Classifier::new(seed), output: Output::default() },
         };
         Self {
             shared,
