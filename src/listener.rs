@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream, lookup_host},
     sync::{mpsc, watch},
     time::{sleep, timeout},
 };
@@ -33,6 +33,8 @@ use tokio::{
 const BACK_OFF: Duration = Duration::from_millis(100);
 /// Connections on their way to one worker.
 pub const HANDOVER_LIMIT: usize = 1024;
+/// Clients that wait to be accepted.
+const BACKLOG: u32 = 1024;
 /// So many connections are served by one thread before the next one gets any: a thread that has little to do sleeps and
 /// is woken between two messages, and each time costs CPU. docs/PERFORMANCE.md tells how much.
 const FEW: usize = 8;
@@ -137,15 +139,14 @@ pub struct Desks {
     limit: usize,
     /// Places beyond the limit, for who comes for the console.
     reserved: usize,
-    keepalive: Option<Duration>,
 }
 
 impl Desks {
     /// Workers that may have so many connections between them.
     pub fn new(desks: Vec<Desk>, limits: &Limits, has_console: bool) -> Self {
-        let (limit, keepalive) = (limits.max_connections, limits.keepalive);
+        let limit = limits.max_connections;
         let reserved = if has_console { RESERVED_PLACES } else { 0 };
-        Self { workers: desks, all: Arc::default(), limit, reserved, keepalive }
+        Self { workers: desks, all: Arc::default(), limit, reserved }
     }
 
     /// A place at the first worker that has few connections, else at the one that has the fewest.
@@ -172,11 +173,7 @@ impl Desks {
     ) -> io::Result<()> {
         for (door, entrance) in doors {
             let door = match door {
-                Door::Tcp(listener) => {
-                    // What is accepted inherits it (`tcp_create_openreq_child` of Linux copies what it listens with).
-                    tune(&listener, self.keepalive)?;
-                    Closed::Tcp(listener.into_std()?)
-                }
+                Door::Tcp(listener) => Closed::Tcp(listener.into_std()?),
                 Door::Unix(listener) => Closed::Unix(listener.into_std()?),
             };
             let (desks, closing) = (self.clone(), closing.clone());
@@ -226,13 +223,23 @@ pub enum Door {
 }
 
 impl Door {
-    /// Listens on an address. A socket that nobody listens on any more is replaced; `mode` is the new one's.
+    /// Listens on an address. A socket that nobody listens on any more is replaced; `mode` is the new one's. What is
+    /// accepted will be asked for a sign of life after so long a silence.
     ///
     /// # Errors
     /// The address is in use, or can't be had.
-    pub async fn open(address: &Address, mode: u32) -> io::Result<Self> {
+    pub async fn open(address: &Address, mode: u32, keepalive: Option<Duration>) -> io::Result<Self> {
         match address {
-            Address::Tcp { host, port } => Ok(Self::Tcp(TcpListener::bind((host.as_str(), *port)).await?)),
+            Address::Tcp { host, port } => {
+                let mut fault = None;
+                for address in lookup_host((host.as_str(), *port)).await? {
+                    match listen(address, keepalive) {
+                        Ok(listener) => return Ok(Self::Tcp(listener)),
+                        Err(error) => fault = Some(error),
+                    }
+                }
+                Err(fault.unwrap_or_else(|| io::Error::other("the name has no address")))
+            }
             Address::Unix(path) => Ok(Self::Unix(bind_unix(path, mode)?)),
         }
     }
@@ -248,6 +255,16 @@ impl Door {
             }
         }
     }
+}
+
+/// What is accepted inherits what its listener was told before (`tcp_create_openreq_child` of Linux): so it is told
+/// before anybody can come.
+fn listen(address: SocketAddr, keepalive: Option<Duration>) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    tune(&socket, keepalive)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// A door on its way to a worker: a listener that no runtime has.
@@ -340,8 +357,7 @@ mod tests {
 
     #[test]
     fn a_session_that_fails_is_told_in_the_log_and_gives_its_place_back() {
-        let desks =
-            Desks { workers: vec![desk()], all: Arc::default(), limit: 1, reserved: 0, keepalive: None };
+        let desks = Desks { workers: vec![desk()], all: Arc::default(), limit: 1, reserved: 0 };
         let mut log = tempfile::tempfile().unwrap();
         let to_log = Arc::new(log.try_clone().unwrap());
         let subscriber = tracing_subscriber::fmt().with_writer(to_log).finish();
@@ -371,17 +387,21 @@ mod tests {
         let (second, mut seconds_errands) = mpsc::channel(4);
         let workers = [sender, second].map(|sender| Desk { sender, load: Arc::default() }).into();
         let idle = Duration::from_secs(77);
-        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0, keepalive: Some(idle) };
+        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0 };
         let (closer, closing) = watch::channel(());
         LocalRuntime::new().unwrap().block_on(async {
-            let door = Door::open(&Address::Tcp { host: "127.0.0.1".into(), port: 0 }, 0).await.unwrap();
+            let address = Address::Tcp { host: "127.0.0.1".into(), port: 0 };
+            let door = Door::open(&address, 0, Some(idle)).await.unwrap();
             let address = door.name();
+            // Whoever comes before the door is opened waits there, and is tuned too.
+            let _early = TcpStream::connect(&address).await.unwrap();
             desks.open([(door, Entrance::Ordinary)], closing).await.unwrap();
             let Some(Errand::Accept(accepting)) = errands.recv().await else { panic!("a door was expected") };
             let accepting = spawn_local(accepting.run());
             let mut places = Vec::new();
             for number in 0..=FEW {
-                let _client = TcpStream::connect(&address).await.unwrap();
+                let _client =
+                    if number > 0 { Some(TcpStream::connect(&address).await.unwrap()) } else { None };
                 let to = if number < FEW { &mut errands } else { &mut seconds_errands };
                 let Some(Errand::Serve(handover)) = to.recv().await else {
                     panic!("a connection was expected")
@@ -403,7 +423,7 @@ mod tests {
     #[test]
     fn a_few_connections_share_a_thread_and_many_are_spread_evenly() {
         let workers = vec![desk(), desk(), desk()];
-        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0, keepalive: None };
+        let desks = Desks { workers, all: Arc::default(), limit: 100, reserved: 0 };
         let loads = || desks.workers.iter().map(|desk| desk.load.load(Ordering::Relaxed)).collect::<Vec<_>>();
         let mut places = Vec::new();
         for (taken, expected) in [(8, [8, 0, 0]), (12, [8, 4, 0]), (24, [8, 8, 8]), (60, [20, 20, 20])] {

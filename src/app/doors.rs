@@ -19,7 +19,7 @@ pub(super) struct Doors {
 pub(super) async fn open_doors(config: &Config) -> Result<Doors, AppError> {
     let open = async |key, address: &Address, mode| {
         let listen = |source| AppError::Listen { key, address: address.to_string(), source };
-        Door::open(address, mode).await.map_err(listen)
+        Door::open(address, mode, config.limits.keepalive).await.map_err(listen)
     };
     let mut ordinary = Vec::new();
     for address in &config.listen {
