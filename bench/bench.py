@@ -3,15 +3,15 @@
 
 usage: bench/bench.py [--rounds 5] [--seconds 1] [--only PART,…] [--targets T,…] [--cases REGEX] [--out FILE]
 
-Parts: pgbench, streams, connects, idle, many, row, tls, freeze, refusals. Each number is the median of its rounds; a ratio is of
+Parts: pgbench, streams, connects, idle, many, row, tls, freeze, busy, refusals. Each number is the median of its rounds; a ratio is of
 medians in one run. It makes a PostgreSQL of its own in a temporary folder, and needs its programs, pgbench, and
 pgbouncer and haproxy where these are to be measured (Debian's packages of those names). Only Python's own library.
 """
-import argparse, os, platform, re, resource, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
+import argparse, multiprocessing, os, platform, re, resource, select, shutil, signal, socket, statistics, struct, subprocess, sys, tempfile, time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from wire import Client, http_over_unix  # noqa: E402
+from wire import Client, http_over_unix, message  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -301,6 +301,14 @@ def part_idle(lab, options):
     yield "KB per idle connection, at 1,000", *row
 
 
+def serve_nothing(lab):
+    """The port of a server that costs nothing."""
+    port = free_port()
+    lab.spawn([sys.executable, str(Path(__file__).parent / "wire.py"), str(port)])
+    wait_for(port)
+    return port
+
+
 def part_many(lab, options):
     """As many connections as the descriptors allow, 10,000 at most, before a server that costs nothing."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -313,10 +321,7 @@ def part_many(lab, options):
         except (ValueError, PermissionError):
             continue
     count = min(10_000, (hard - 1000) // 2)
-    port = free_port()
-    lab.spawn([sys.executable, str(Path(__file__).parent / "wire.py"), str(port)])
-    wait_for(port)
-    control = lab.start_frostgate("many", upstream=port, connections=count + 100)
+    control = lab.start_frostgate("many", upstream=serve_nothing(lab), connections=count + 100)
     listen, pids = lab.targets.pop("many")
     warm = [Client(listen) for _ in range(20)]
     before, began, used = memory(pids[0]), time.perf_counter(), cpu(pids)
@@ -416,6 +421,45 @@ def part_freeze(lab, options):
         yield f"{count} idle", *[f"{median(times):.1f}" for times in (passed, refused, answered, frozen)]
 
 
+def keep_busy(clients):
+    """Each has a statement on its way, and the next one as soon as that is answered."""
+    ask, poll = message(b"Q", b"SELECT 1\0"), select.epoll()
+    sockets = {client.socket.fileno(): client.socket for client in clients}
+    for number, each in sockets.items():
+        poll.register(number, select.EPOLLIN)
+        each.sendall(ask)
+    while True:
+        for number, _ in poll.poll():
+            if sockets[number].recv(65536).endswith(b"Z\0\0\0\5I"):
+                sockets[number].sendall(ask)
+
+
+def part_busy(lab, options):
+    """A freeze of sessions that have no pause, before a server that costs nothing: what it takes must grow with them, not faster."""
+    upstream = serve_nothing(lab)
+    yield "busy sessions", "freeze answered (state on disk), ms", "frozen, all fences up, ms", "µs for each"
+    for count in (1250, 2500, 5000):
+        control = lab.start_frostgate(f"busy{count}", upstream=upstream, connections=count + 100)
+        port, _ = lab.targets.pop(f"busy{count}")
+        held = [Client(port) for _ in range(count)]
+        asking = multiprocessing.get_context("fork").Process(target=keep_busy, args=(held,), daemon=True)
+        asking.start()
+        answered, frozen = [], []
+        for _ in range(options.rounds):
+            time.sleep(1)
+            began = time.perf_counter()
+            http_over_unix(control, "POST", "/v1/freeze", {"reason": "bench", "by": "bench"})
+            answered.append((time.perf_counter() - began) * 1000)
+            while http_over_unix(control, "GET", "/v1/status")["state"] != "frozen":
+                time.sleep(0.005)
+            frozen.append((time.perf_counter() - began) * 1000)
+            http_over_unix(control, "POST", "/v1/thaw", {"by": "bench"})
+        asking.kill()
+        for client in held:
+            client.close()
+        yield f"{count}", f"{median(answered):.0f}", f"{median(frozen):.0f}", f"{median(frozen) / count * 1000:.0f}"
+
+
 def part_refusals(lab, options):
     port, pids = lab.targets["frozen"]
     yield "", "a second", "a second of the proxy's CPU"
@@ -431,7 +475,7 @@ def part_refusals(lab, options):
 
 
 PARTS = {"pgbench": part_pgbench, "streams": part_streams, "connects": part_connects, "idle": part_idle, "many": part_many, "row": part_row, "tls": part_tls,
-         "freeze": part_freeze, "refusals": part_refusals}
+         "freeze": part_freeze, "busy": part_busy, "refusals": part_refusals}
 TARGETS = ["direct", "pgbouncer", "pgbouncer_warm", "haproxy", "frostgate", "frostgate1", "frozen"]
 
 
