@@ -33,7 +33,7 @@ fn run(bytes: &[u8]) {
         holds(&whole, &part, bytes.len());
     }
     for rows in [Rows::Stream, Rows::Held] {
-        if let (Ok(whole), Ok(part)) = (cut_backend(bytes, rows), cut_backend(half, rows)) {
+        if let (Ok(whole), Ok(part)) = (cut_backend(bytes, || rows), cut_backend(half, || rows)) {
             holds(&whole, &part, bytes.len());
         }
     }

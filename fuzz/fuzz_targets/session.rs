@@ -111,7 +111,7 @@ impl World {
     }
 
     fn server_says(&mut self, message: &[u8]) {
-        let Ok(cut) = cut_backend(message, self.session.rows()) else { return };
+        let Ok(cut) = cut_backend(message, || self.session.rows()) else { return };
         let mut turn = Turn {
             gate: self.gate,
             words: &self.words,
